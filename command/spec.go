@@ -1,0 +1,103 @@
+package command
+
+import (
+	"context"
+
+	"github.com/primatomic/primatomic/engine"
+)
+
+// Spec is one row of the table: all that is stated about a command, once. Exactly one of Read, Write,
+// Conn and Sub is set, and it decides the class.
+type Spec struct {
+	Name    string // lower case, without the container's name
+	Args    []Arg  // what follows the name; arity, keys and documentation are derived from it
+	Flags   Flags
+	Family  Family
+	Since   string // version of this store that brought it
+	Cost    string // complexity, as in "O(1)"
+	Summary string // one sentence
+
+	// Read answers from one namespace at one instant and changes nothing.
+	Read func(v *engine.View, c *Call, r *Reply)
+	// Write changes the state. It runs on every node at the same place of the log and must be a pure
+	// function of the state, the call and the entry's time and seed. It either changes nothing and
+	// appends an error, or succeeds.
+	Write func(tx *engine.Tx, c *Call, r *Reply)
+	// Conn concerns the connection or the process that serves it, and never enters the log.
+	Conn func(ctx context.Context, s *Session, c *Call, r *Reply)
+	// Sub holds the rows of a container such as CLIENT.
+	Sub []*Spec
+
+	// Arity overrides the derived arity (Redis' form: negative for "at least") where the grammar
+	// cannot say what Redis does. 0 means derived.
+	Arity int
+	// Check refuses a call whose arguments contradict each other, after the grammar has accepted it
+	// and before it is routed. It may be nil.
+	Check func(c *Call) *Error
+
+	parent *Spec // of a subcommand; set by the registry
+	derived
+}
+
+// Class is how a command is carried out.
+type Class uint8
+
+// The classes.
+const (
+	Read  Class = iota + 1 // under a read lock, at a linearizable read point
+	Write                  // through the log
+	Conn                   // on the connection that asked
+)
+
+// Class returns the class of the row. A container has the class of none of its subcommands: 0.
+func (s *Spec) Class() Class {
+	switch {
+	case s.Read != nil:
+		return Read
+	case s.Write != nil:
+		return Write
+	case s.Conn != nil:
+		return Conn
+	}
+	return 0
+}
+
+// FullName returns the name as COMMAND LIST prints it: "set", or "client|list".
+func (s *Spec) FullName() string {
+	if s.parent != nil {
+		return s.parent.Name + "|" + s.Name
+	}
+	return s.Name
+}
+
+// Flags say what the gate and COMMAND INFO need to know of a command beyond its class.
+type Flags uint16
+
+// The flags.
+const (
+	Fast        Flags = 1 << iota // O(1) or O(log n): may run where others wait for it
+	DenyGrowth                    // may make the state grow: refused when memory or disk is short
+	Admin                         // needs the admin scope
+	NoAuth                        // allowed before a credential is given
+	NoMulti                       // refused inside MULTI
+	MultiNow                      // carried out at once inside MULTI: EXEC, DISCARD, WATCH, ...
+	Barrier                       // waits until all earlier calls of its connection have been answered
+	NoNamespace                   // concerns no namespace: the selected one may be missing
+	NoKeys                        // a read or write that names no key
+)
+
+// Has reports whether all of the given flags are set.
+func (f Flags) Has(flags Flags) bool { return f&flags == flags }
+
+// Family groups commands as Redis' documentation does; it is the group of COMMAND DOCS.
+type Family string
+
+// The families.
+const (
+	Strings      Family = "string"
+	Generic      Family = "generic"
+	Connection   Family = "connection"
+	Server       Family = "server"
+	Transactions Family = "transactions"
+	Namespaces   Family = "namespaces"
+)
