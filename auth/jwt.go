@@ -54,11 +54,8 @@ func NewJWT(o Options) (*JWT, error) {
 	j := &JWT{
 		files:  keyFiles{any: o.KeyFiles, jwks: o.JWKSFiles},
 		expect: expectation{issuer: o.Issuer, audience: o.Audience, leeway: o.Leeway},
-		parser: jwt.NewParser(
-			jwt.WithStrictDecoding(),
-			jwt.WithoutClaimsValidation(), // expectation does it, with reasons and the caller's time
-		),
-		log: o.Logger,
+		parser: newParser(),
+		log:    o.Logger,
 	}
 	if j.log == nil {
 		j.log = slog.Default()
@@ -67,6 +64,11 @@ func NewJWT(o Options) (*JWT, error) {
 		return nil, err
 	}
 	return j, nil
+}
+
+// newParser leaves the claims to expectation, which knows reasons and the caller's time.
+func newParser() *jwt.Parser {
+	return jwt.NewParser(jwt.WithStrictDecoding(), jwt.WithoutClaimsValidation())
 }
 
 // Authenticate verifies token as of now.
