@@ -40,6 +40,9 @@ const (
 	Swaps                      // RW ACCESS UPDATE: answers with what was there
 	Replaces                   // OW UPDATE
 	Removes                    // RM DELETE
+	Takes                      // RW ACCESS DELETE: answers with or moves what was there, and removes it
+	Inserts                    // OW INSERT: only where there is nothing
+	Extends                    // RW INSERT: adds to what is there
 )
 
 // Key is an argument that names a key.

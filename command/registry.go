@@ -43,19 +43,16 @@ func (g *Registry) add(spec *Spec) {
 const nameMax = 32
 
 // Lookup finds the row for a name in any case, without allocating. For a container it returns the
-// container's row; Resolve goes on to the subcommand.
+// container's row, whose own Lookup goes on to the subcommand.
 func (g *Registry) Lookup(name []byte) *Spec {
 	if len(name) > nameMax {
 		return nil
 	}
-	var lower [nameMax]byte
+	var folded [nameMax]byte
 	for i, b := range name {
-		if 'A' <= b && b <= 'Z' {
-			b += 'a' - 'A'
-		}
-		lower[i] = b
+		folded[i] = lower(b)
 	}
-	return g.byName[string(lower[:len(name)])]
+	return g.byName[string(folded[:len(name)])]
 }
 
 // Rows returns all rows in order of declaration.

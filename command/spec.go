@@ -7,7 +7,8 @@ import (
 )
 
 // Spec is one row of the table: all that is stated about a command, once. Exactly one of Read, Write,
-// Conn and Sub is set, and it decides the class.
+// Conn and Sub is set, and it decides the class; a container that also answers without a subcommand,
+// as COMMAND does, has Sub and Conn.
 type Spec struct {
 	Name    string // lower case, without the container's name
 	Args    []Arg  // what follows the name; arity, keys and documentation are derived from it
@@ -34,6 +35,9 @@ type Spec struct {
 	// Check refuses a call whose arguments contradict each other, after the grammar has accepted it
 	// and before it is routed. It may be nil.
 	Check func(c *Call) *Error
+	// Stray is the error text for words that the grammar does not hold, where Redis says something
+	// else than "syntax error"; %s in it is the word.
+	Stray string
 
 	parent *Spec // of a subcommand; set by the registry
 	derived
@@ -78,12 +82,13 @@ const (
 	Fast        Flags = 1 << iota // O(1) or O(log n): may run where others wait for it
 	DenyGrowth                    // may make the state grow: refused when memory or disk is short
 	Admin                         // needs the admin scope
-	NoAuth                        // allowed before a credential is given
+	BeforeAuth                    // allowed before a credential is given
 	NoMulti                       // refused inside MULTI
 	MultiNow                      // carried out at once inside MULTI: EXEC, DISCARD, WATCH, ...
 	Barrier                       // waits until all earlier calls of its connection have been answered
-	NoNamespace                   // concerns no namespace: the selected one may be missing
+	AnyNamespace                  // concerns no namespace: the selected one may be missing
 	NoKeys                        // a read or write that names no key
+	Dangerous                     // in the ACL category @dangerous without being Admin
 )
 
 // Has reports whether all of the given flags are set.
