@@ -1,0 +1,65 @@
+package raft
+
+import "time"
+
+// Actor is one of the sequential parts of a host. In production the host runs each in a
+// goroutine; a simulator that has not called Host.Start calls Turn itself.
+type Actor interface {
+	// Turn does a bounded amount of what is there to do and reports whether it did anything.
+	Turn() bool
+	// WakeAt returns the instant of the boot clock at which Turn has something to do even if
+	// nobody sends anything.
+	WakeAt() (time.Duration, bool)
+
+	signalled() <-chan struct{}
+}
+
+// signal wakes a sleeping actor; one mark is kept.
+type signal chan struct{}
+
+func newSignal() signal { return make(signal, 1) }
+
+func (s signal) set() {
+	select {
+	case s <- struct{}{}:
+	default:
+	}
+}
+
+// run drives an actor until the host stops.
+func (h *Host) run(a Actor) {
+	defer h.running.Done()
+	for {
+		for a.Turn() {
+			if h.stopped() {
+				return
+			}
+		}
+		if !h.sleep(a) {
+			return
+		}
+	}
+}
+
+// sleep waits until the actor is signalled or wants to wake; false means that the host stops.
+func (h *Host) sleep(a Actor) bool {
+	at, ok := a.WakeAt()
+	if !ok {
+		select {
+		case <-a.signalled():
+			return true
+		case <-h.stop:
+			return false
+		}
+	}
+	timer := h.clock.NewTimer(max(0, at-h.clock.Boot()))
+	defer timer.Stop()
+	select {
+	case <-a.signalled():
+		return true
+	case <-timer.C():
+		return true
+	case <-h.stop:
+		return false
+	}
+}

@@ -1,0 +1,166 @@
+package raft
+
+import (
+	"sync"
+	"time"
+
+	pb "go.etcd.io/raft/v3/raftpb"
+)
+
+// applier is the actor that applies one group's committed entries. At a configuration change it
+// stops until the shard loop has given the change to the library, and goes on with the
+// configuration that came of it.
+type applier struct {
+	group  *Group
+	signal signal
+
+	mu        sync.Mutex
+	queue     []applyOrder // guarded by mu; bounded by Limits.ApplyBytesMax
+	confState []byte       // the loop's answer to a configuration change; guarded by mu
+
+	// The fields below belong to Turn.
+	order    applyOrder // the batch in work; its entries are those still to apply
+	waiting  bool       // order.entries[0] is a configuration change that the loop has
+	led      Term       // the last term that StateMachine.Leading was told of
+	scratch  []Entry
+	ownTerm  bool // the batch in work holds an entry of the term it was handed out in
+	lastTerm Term // term of the entry applied last
+}
+
+// applyOrder is one MsgStorageApply.
+type applyOrder struct {
+	tag      Term // the replica's term in the turn that handed it out
+	leads    bool // the replica led that term then
+	entries  []*pb.Entry
+	response *pb.Message
+}
+
+func (a *applier) enqueue(o applyOrder) {
+	a.mu.Lock()
+	a.queue = append(a.queue, o)
+	a.mu.Unlock()
+	a.signal.set()
+}
+
+// confApplied is the loop's answer to a configuration change.
+func (a *applier) confApplied(confState []byte) {
+	a.mu.Lock()
+	a.confState = confState
+	a.mu.Unlock()
+	a.signal.set()
+}
+
+// Turn applies one batch, or the part of it up to the next configuration change.
+func (a *applier) Turn() bool {
+	if a.group.host.failed() || !a.next() {
+		return false
+	}
+	if a.waiting && !a.finishConfChange() {
+		return false
+	}
+	for len(a.order.entries) > 0 {
+		n := normalPrefix(a.order.entries)
+		if n == 0 {
+			a.startConfChange()
+			return true
+		}
+		a.apply(a.order.entries[:n])
+		a.order.entries = a.order.entries[n:]
+	}
+	a.finish()
+	return true
+}
+
+// next makes sure that there is a batch in work.
+func (a *applier) next() bool {
+	if a.order.response != nil {
+		return true
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.queue) == 0 {
+		return false
+	}
+	a.order = a.queue[0]
+	left := copy(a.queue, a.queue[1:])
+	a.queue[left] = applyOrder{}
+	a.queue = a.queue[:left]
+	return true
+}
+
+// normalPrefix counts the entries before the first configuration change.
+func normalPrefix(entries []*pb.Entry) int {
+	for i, e := range entries {
+		if e.GetType() != pb.EntryNormal {
+			return i
+		}
+	}
+	return len(entries)
+}
+
+func (a *applier) apply(entries []*pb.Entry) {
+	clear(a.scratch)
+	a.scratch = a.scratch[:0]
+	for _, e := range entries {
+		a.scratch = append(a.scratch, Entry{
+			Term:  Term(e.GetTerm()),
+			Index: Index(e.GetIndex()),
+			Data:  e.GetData(),
+		})
+	}
+	a.group.stateMachine.Apply(a.order.tag, a.scratch)
+	a.passed(entries[len(entries)-1])
+}
+
+// passed notes that everything up to e is applied.
+func (a *applier) passed(e *pb.Entry) {
+	a.lastTerm = Term(e.GetTerm())
+	a.ownTerm = a.ownTerm || a.lastTerm == a.order.tag
+	a.group.applied.Store(e.GetIndex())
+}
+
+func (a *applier) startConfChange() {
+	a.waiting = true
+	e := a.order.entries[0]
+	a.group.inbox.put(func(m *mail) { m.conf = e })
+	a.group.shard.wake(a.group)
+}
+
+// finishConfChange applies the configuration that the loop answered, if it has.
+func (a *applier) finishConfChange() bool {
+	a.mu.Lock()
+	confState := a.confState
+	a.confState = nil
+	a.mu.Unlock()
+	if confState == nil {
+		return false
+	}
+	a.waiting = false
+	e := a.order.entries[0]
+	a.group.stateMachine.SetConfState(Index(e.GetIndex()), confState)
+	a.passed(e)
+	a.order.entries = a.order.entries[1:]
+	return true
+}
+
+// finish reports the batch as applied.
+func (a *applier) finish() {
+	if a.order.leads && a.ownTerm && a.led < a.order.tag {
+		a.led = a.order.tag
+		a.group.stateMachine.Leading(a.led)
+	}
+	done := applyDone{
+		index:    Index(a.group.applied.Load()),
+		last:     a.lastTerm,
+		response: a.order.response,
+	}
+	a.order = applyOrder{}
+	a.ownTerm = false
+	a.group.inbox.put(func(m *mail) { m.applied = append(m.applied, done) })
+	a.group.shard.wake(a.group)
+}
+
+// WakeAt: the worker has nothing to do by the clock.
+func (a *applier) WakeAt() (time.Duration, bool) { return 0, false }
+
+func (a *applier) signalled() <-chan struct{} { return a.signal }

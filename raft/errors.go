@@ -1,0 +1,29 @@
+package raft
+
+import "errors"
+
+var (
+	// ErrStopped: the host is stopped or has failed. The outcome of what was asked is unknown.
+	ErrStopped = errors.New("raft: host is stopped")
+	// ErrNoLeader: no leader was known when the caller's context ended.
+	ErrNoLeader = errors.New("raft: no leader")
+	// ErrNotLeader: this replica does not lead, or has not yet applied an entry of its own
+	// term. Nothing was proposed.
+	ErrNotLeader = errors.New("raft: not the leader, or not serving yet")
+	// ErrNotApplied: a configuration change was proposed and certainly did not come into the
+	// log; a later leader's entries took its place.
+	ErrNotApplied = errors.New("raft: configuration change was superseded by a later leader")
+	// ErrConfChangePending: another configuration change is under way. Nothing was proposed.
+	ErrConfChangePending = errors.New("raft: another configuration change is under way")
+	// ErrConfChangeInvalid: the change does not fit the current configuration. Nothing was
+	// proposed.
+	ErrConfChangeInvalid = errors.New("raft: invalid configuration change")
+	// ErrProposalRefused: the library refused the proposal. It is certainly not in the log.
+	ErrProposalRefused = errors.New("raft: proposal refused")
+	// ErrCompactBeyondApplied: only applied entries may be released.
+	ErrCompactBeyondApplied = errors.New("raft: index to compact is not applied yet")
+	// ErrGroupExists: the log already knows the group, or the host already holds it.
+	ErrGroupExists = errors.New("raft: group exists already")
+	// ErrGroupState: the log, the hard state and the loaded state do not belong together.
+	ErrGroupState = errors.New("raft: inconsistent state of the group")
+)

@@ -1,0 +1,35 @@
+package raft
+
+import "time"
+
+// StateMachine receives what a group has committed. Its methods are called by the group's
+// apply worker only, one at a time and in log order.
+type StateMachine interface {
+	// Apply applies committed entries with consecutive indexes; configuration changes are left
+	// out. tag is this replica's raft term in the turn that handed the entries out, which may
+	// be above the entries' own terms. entries is reused after Apply returns, its Data is not.
+	Apply(tag Term, entries []Entry)
+	// SetConfState reports an applied configuration change: the entry at index is applied, and
+	// confState (a marshalled raftpb.ConfState) is the configuration from index on. Both are
+	// to be stored together with the applied state.
+	SetConfState(index Index, confState []byte)
+	// Leading reports that this replica led term when the batch just applied was handed out,
+	// and that the batch held the first entry of that term. Called at most once per term.
+	Leading(term Term)
+}
+
+// Proposer hands payloads to a group's loop. Its methods are called by the group's shard loop
+// and must not block.
+type Proposer interface {
+	// Take returns payloads to propose, one entry each, at most 65536 of them and at most
+	// about bytesMax bytes in all; one payload may exceed that alone. It is asked while this replica leads term and has
+	// applied an entry of it, once per turn, and only while few appends are in flight, so that
+	// batches grow under load. An empty answer means: not again before Notify or WakeAt.
+	// The payloads may be reused when Take is called next.
+	Take(term Term, bytesMax int) [][]byte
+	// Dropped gives back what Take returned last: certainly not appended, as a whole.
+	Dropped(term Term, payloads [][]byte)
+	// WakeAt returns the instant of the boot clock at which Take wants to be asked although
+	// nobody calls Notify.
+	WakeAt() (time.Duration, bool)
+}

@@ -1,0 +1,76 @@
+package raft
+
+import (
+	"fmt"
+
+	etcdraft "go.etcd.io/raft/v3"
+)
+
+// Role is what a replica is in its term.
+type Role uint8
+
+// The roles. A replica that asks for votes, or asks whether it would get them, is a candidate.
+const (
+	RoleFollower Role = iota
+	RoleCandidate
+	RoleLeader
+)
+
+// String returns the role in lower case.
+func (r Role) String() string {
+	switch r {
+	case RoleFollower:
+		return "follower"
+	case RoleCandidate:
+		return "candidate"
+	case RoleLeader:
+		return "leader"
+	}
+	return fmt.Sprintf("role(%d)", uint8(r))
+}
+
+func roleOf(s etcdraft.StateType) Role {
+	switch s {
+	case etcdraft.StateLeader:
+		return RoleLeader
+	case etcdraft.StateCandidate, etcdraft.StatePreCandidate:
+		return RoleCandidate
+	}
+	return RoleFollower
+}
+
+// Status is a group's state as of its last turn.
+type Status struct {
+	Group   GroupID
+	Replica ReplicaID
+	Term    Term
+	Leader  ReplicaID // 0: unknown
+	Role    Role
+	Commit  Index
+	Applied Index
+	// First and Last delimit the entries held; First is Last+1 if there are none.
+	First, Last Index
+	// Readable: TryRead would not refuse for a reason other than lag.
+	Readable bool
+	// Dropped counts messages from peers that found the group's inbox full.
+	Dropped uint64
+}
+
+// Status returns the group's state. Its parts may be some turns apart.
+func (g *Group) Status() Status {
+	v := g.view.Load()
+	first, last := g.storage.bounds()
+	return Status{
+		Group:    g.id,
+		Replica:  g.replica,
+		Term:     v.term,
+		Leader:   v.leader,
+		Role:     v.role,
+		Commit:   v.commit,
+		Applied:  Index(g.applied.Load()),
+		First:    first,
+		Last:     last,
+		Readable: v.reads != readsByIndex,
+		Dropped:  g.dropped.Load(),
+	}
+}

@@ -1,0 +1,171 @@
+package raft
+
+import (
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	pb "go.etcd.io/raft/v3/raftpb"
+
+	"github.com/primatomic/primatomic/wal"
+)
+
+// noSpaceRetry is how long the writer waits before it tries a record again for which there was
+// no space.
+const noSpaceRetry = 200 * time.Millisecond
+
+// writer is the actor that makes the appends of all groups durable. It alone appends to the
+// log and syncs it.
+type writer struct {
+	host   *Host
+	signal signal
+
+	mu    sync.Mutex
+	queue []appendOrder // guarded by mu; bounded by Limits.AppendsInflightMax per group
+
+	// The fields below belong to Turn.
+	pending  []appendOrder // taken from queue, not yet appended; in order
+	unsynced bool          // a record that must be durable before later responses is not yet
+	retryAt  time.Duration // boot clock; nothing is appended before
+	stalled  bool          // the last append found no space
+	record   wal.Record    // scratch
+}
+
+// appendOrder is one MsgStorageAppend.
+type appendOrder struct {
+	group *Group
+	// hard is the hard state as of this append, in full.
+	hard    wal.HardState
+	entries []*pb.Entry
+	// write: there is something to append. mandatory: it must be durable before any response
+	// of this or a later order goes out. A commit index alone need not be: it may be lost, but
+	// it must be written in order.
+	write, mandatory bool
+	responses        []*pb.Message
+}
+
+func (w *writer) enqueue(o appendOrder) {
+	w.mu.Lock()
+	w.queue = append(w.queue, o)
+	w.mu.Unlock()
+	w.signal.set()
+}
+
+// Turn appends what is queued, makes it durable with one sync and delivers the responses.
+func (w *writer) Turn() bool {
+	w.mu.Lock()
+	w.pending = append(w.pending, w.queue...)
+	clear(w.queue)
+	w.queue = w.queue[:0]
+	w.mu.Unlock()
+	if len(w.pending) == 0 || w.host.failed() || w.host.clock.Boot() < w.retryAt {
+		return false
+	}
+	n, err := w.appendPending()
+	if err == nil && n > 0 && w.syncNeeded(w.pending[:n]) {
+		if err = w.host.log.Sync(); err == nil {
+			w.unsynced = false
+		}
+	}
+	if err != nil {
+		w.host.fail(err)
+		return true
+	}
+	for i := range w.pending[:n] {
+		w.deliver(&w.pending[i])
+	}
+	left := copy(w.pending, w.pending[n:])
+	clear(w.pending[left:])
+	w.pending = w.pending[:left]
+	return n > 0
+}
+
+// appendPending appends records until there is no space and returns how many orders it took.
+func (w *writer) appendPending() (n int, err error) {
+	for ; n < len(w.pending); n++ {
+		o := &w.pending[n]
+		if !o.write {
+			continue
+		}
+		w.fill(o)
+		err := w.host.log.Append(&w.record)
+		if errors.Is(err, wal.ErrNoSpace) {
+			w.stall(o, err)
+			return n, nil
+		}
+		if err != nil {
+			return n, err
+		}
+		w.unsynced = w.unsynced || o.mandatory
+	}
+	w.recover()
+	return n, nil
+}
+
+func (w *writer) fill(o *appendOrder) {
+	clear(w.record.Entries)
+	entries := w.record.Entries[:0]
+	for _, e := range o.entries {
+		entries = append(entries, wal.Entry{
+			Term:  e.GetTerm(),
+			Index: e.GetIndex(),
+			Type:  uint8(e.GetType()),
+			Data:  e.GetData(),
+		})
+	}
+	w.record = wal.Record{Group: o.group.id, HardState: o.hard, Entries: entries}
+}
+
+func (w *writer) stall(o *appendOrder, err error) {
+	w.retryAt = w.host.clock.Boot() + noSpaceRetry
+	if !w.stalled {
+		w.host.logger.Error("no disk space for the raft log: writes wait until there is some",
+			slog.Uint64("group", uint64(o.group.id)), slog.Any("error", err))
+	}
+	w.stalled = true
+}
+
+func (w *writer) recover() {
+	if w.stalled {
+		w.host.logger.Info("the raft log has disk space again")
+	}
+	w.stalled = false
+	w.retryAt = 0
+}
+
+// syncNeeded: there is a response to deliver, and something before it that must be durable.
+func (w *writer) syncNeeded(orders []appendOrder) bool {
+	if !w.unsynced {
+		return false
+	}
+	for i := range orders {
+		if len(orders[i].responses) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// deliver hands the responses of a durable append to the replicas they are for.
+func (w *writer) deliver(o *appendOrder) {
+	done := appendDone{entries: len(o.entries) > 0}
+	var outbound []*pb.Message
+	for _, m := range o.responses {
+		if m.GetTo() == uint64(o.group.replica) {
+			done.responses = append(done.responses, m)
+		} else {
+			outbound = append(outbound, m)
+		}
+	}
+	if len(outbound) > 0 {
+		w.host.transport.Send(o.group.id, outbound)
+	}
+	o.group.inbox.put(func(m *mail) { m.appended = append(m.appended, done) })
+	o.group.shard.wake(o.group)
+}
+
+// WakeAt returns when a stalled append is to be tried again.
+func (w *writer) WakeAt() (time.Duration, bool) { return w.retryAt, w.stalled }
+
+func (w *writer) signalled() <-chan struct{} { return w.signal }
