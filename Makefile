@@ -1,0 +1,47 @@
+# Two commands do everything on a fresh machine: `make run` and `make test`. `make help` lists the rest.
+
+GO       ?= go
+BIN      := bin/primatomic
+VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS  := -X github.com/primatomic/primatomic/server.version=$(VERSION)
+FUZZTIME ?= 30s
+
+.PHONY: help build run test unit lint bench fuzz proto tools clean
+
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## Build bin/primatomic.
+	$(GO) build -trimpath -ldflags "$(LDFLAGS)" -o $(BIN) ./cmd/primatomic
+
+run: build ## Run a single node on 127.0.0.1:6379, data in ./data.
+	$(BIN) serve
+
+test: tools build lint ## Everything CI checks: lint, and all tests under the race detector.
+	PRIMATOMIC_BIN=$(CURDIR)/$(BIN) $(GO) test -race -timeout 15m ./...
+
+unit: ## The tests without the race detector and without real processes.
+	$(GO) test -short ./...
+
+lint: ## gofmt, go vet, staticcheck.
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go' | grep -v '\.pb\.go$$')); \
+	if [ -n "$$unformatted" ]; then echo "gofmt is needed on:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+bench: tools build ## Measure this store beside redis-server on this machine.
+	$(GO) run ./bench
+
+fuzz: ## Run every fuzz target for FUZZTIME each.
+	./internal/tidy/fuzz.sh $(FUZZTIME)
+
+proto: ## Generate the Go code of the gRPC API.
+	./proto/generate.sh
+
+tools: ## Install what the tests and benchmarks run beside us: redis-cli and redis-server.
+	@command -v redis-server >/dev/null && command -v redis-cli >/dev/null || { \
+		echo "installing redis-server and redis-cli"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq redis-server redis-tools; }
+
+clean: ## Remove what was built.
+	rm -rf bin
