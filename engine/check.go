@@ -1,0 +1,247 @@
+package engine
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash"
+)
+
+// Digest hashes the whole state. Nodes that have applied the same log have the same digest, whatever
+// snapshots, restarts and rollbacks lay on their way. It runs on the apply goroutine between batches.
+func (s *State) Digest() [sha256.Size]byte {
+	sum := sha256.New()
+	write := func(b []byte) { writeFramed(sum, b) }
+	buf := s.header().append(nil)
+	write(buf)
+	s.working.byID.Scan(func(_ uint64, ns *namespace) bool {
+		buf = ns.header().append(buf[:0])
+		write(buf)
+		ns.keys.ordered(false).Scan(func(it *item) bool {
+			write(it.key())
+			buf = appendItem(buf[:0], it)
+			write(buf)
+			return true
+		})
+		return true
+	})
+	return [sha256.Size]byte(sum.Sum(nil))
+}
+
+func writeFramed(sum hash.Hash, b []byte) {
+	var length [8]byte
+	binary.LittleEndian.PutUint64(length[:], uint64(len(b)))
+	sum.Write(length[:])
+	sum.Write(b)
+}
+
+// Check compares every structure of the state with every other and returns all that disagrees. It runs on
+// the apply goroutine between batches, for tests and offline verification; readers may be active.
+func (s *State) Check() error {
+	var errs []error
+	var keys, size, earliest int64
+	queued := 0
+	s.working.byID.Scan(func(id uint64, ns *namespace) bool {
+		if err := s.checkNamespace(id, ns); err != nil {
+			errs = append(errs, fmt.Errorf("namespace %d: %w", id, err))
+		}
+		keys += int64(ns.keys.len())
+		size += ns.keys.bytes
+		if ns.queued != 0 {
+			queued++
+			if earliest == 0 || ns.queued < earliest {
+				earliest = ns.queued
+			}
+		}
+		return true
+	})
+	if k, b := s.Totals(); k != keys || b != size {
+		errs = append(errs, fmt.Errorf("totals are %d keys, %d bytes; namespaces have %d, %d", k, b, keys, size))
+	}
+	if got := s.earliest.Load(); got != earliest || s.deadlines.Len() != queued {
+		errs = append(errs, fmt.Errorf("earliest deadline %d, want %d; %d queued, want %d",
+			got, earliest, s.deadlines.Len(), queued))
+	}
+	return errors.Join(append(errs, s.checkRegistry())...)
+}
+
+func (s *State) checkRegistry() error {
+	r, named, numberedCount := s.working, 0, 0
+	var errs []error
+	r.byID.Scan(func(_ uint64, ns *namespace) bool {
+		if ns.number < 0 {
+			named++
+			if found, _ := r.byName.Get(ns.name); found != ns {
+				errs = append(errs, fmt.Errorf("name %q does not lead to namespace %d", ns.name, ns.id))
+			}
+			if found, _ := r.named.Get(ownerKey(ns.credential, ns.name)); found != ns {
+				errs = append(errs, fmt.Errorf("owner of namespace %d does not lead to it", ns.id))
+			}
+		} else if found, _ := r.find(ns.credential, Ref{Number: ns.number}); found != ns {
+			errs = append(errs, fmt.Errorf("number %d does not lead to namespace %d", ns.number, ns.id))
+		}
+		if public, _ := s.registry.Load().byID.Get(ns.id); public != ns {
+			errs = append(errs, fmt.Errorf("namespace %d is not published", ns.id))
+		}
+		return true
+	})
+	r.numbered.Scan(func(_ string, owned *numbered) bool {
+		for _, ns := range owned {
+			if ns != nil {
+				numberedCount++
+			}
+		}
+		return true
+	})
+	if r.byName.Len() != named || r.named.Len() != named || named+numberedCount != r.byID.Len() ||
+		s.registry.Load().byID.Len() != r.byID.Len() {
+		errs = append(errs, errors.New("registry holds namespaces without an id"))
+	}
+	return errors.Join(errs...)
+}
+
+func (s *State) checkNamespace(id uint64, ns *namespace) error {
+	switch {
+	case ns.id != id || id >= s.nextID:
+		return fmt.Errorf("id is %d, next id %d", ns.id, s.nextID)
+	case ns.dropped || ns.held || ns.changed:
+		return errors.New("left dropped, held or changed")
+	case ns.queued != ns.keys.earliest():
+		return fmt.Errorf("queued at %d, earliest deadline %d", ns.queued, ns.keys.earliest())
+	case int64(ns.keys.len()) != ns.published.keys.Load() || ns.keys.bytes != ns.published.bytes.Load() ||
+		ns.revision != ns.published.revision.Load():
+		return errors.New("published counters differ")
+	}
+	if err := ns.header().check(); err != nil {
+		return err
+	}
+	if ns.keys.order == nil && !s.replaying {
+		return errors.New("has no tree in key order")
+	}
+	return ns.keys.check(ns.revision)
+}
+
+// check tells whether index, trees and accounting of a keyspace agree.
+func (k *keyspace) check(revision uint64) error {
+	var errs []error
+	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	var size int64
+	scheduled := 0
+	k.index.each(func(it *item) {
+		size += it.bytes()
+		if it.deadline != 0 {
+			scheduled++
+			if found, _ := k.expiry.Get(it); found != it {
+				fail("key %q is not in the expiry tree", it.key())
+			}
+		}
+		if it.revision > revision || it.revision == 0 {
+			fail("key %q has revision %d of %d", it.key(), it.revision, revision)
+		}
+		if it.kind != String || it.form == heapForm != (it.valueLen() > inlineBytesMax) {
+			fail("key %q has kind %d, form %d, %d bytes", it.key(), it.kind, it.form, it.valueLen())
+		}
+		if k.index.find(k.index.hash(it.key()), it.key()) != it {
+			fail("key %q is not found", it.key())
+		}
+		if k.order != nil {
+			if found, _ := k.order.Get(it); found != it {
+				fail("key %q is not in the tree", it.key())
+			}
+		}
+	})
+	if size != k.bytes {
+		fail("items have %d bytes, accounted are %d", size, k.bytes)
+	}
+	if scheduled != k.expiry.Len() {
+		fail("%d items with a deadline, %d in the expiry tree", scheduled, k.expiry.Len())
+	}
+	if k.order != nil && k.order.Len() != k.len() {
+		fail("%d items, %d in the tree", k.len(), k.order.Len())
+	}
+	errs = append(errs, checkOrder(k.order, keyLess), checkOrder(k.expiry, deadlineLess), k.index.check())
+	return errors.Join(errs...)
+}
+
+func checkOrder(tree *itemTree, less func(a, b *item) bool) error {
+	if tree == nil {
+		return nil
+	}
+	var last *item
+	var err error
+	tree.Scan(func(it *item) bool {
+		if last != nil && !less(last, it) {
+			err = fmt.Errorf("key %q is out of order in a tree", it.key())
+		}
+		last = it
+		return err == nil
+	})
+	return err
+}
+
+func (x *index) check() error {
+	count := 0
+	err := x.root.check(x, 0, 0, &count)
+	if count != x.count {
+		err = errors.Join(err, fmt.Errorf("index counts %d items, holds %d", x.count, count))
+	}
+	return err
+}
+
+// check walks a directory whose hashes share their first used bits with prefix.
+func (d *directory) check(x *index, prefix uint64, used uint, count *int) error {
+	if used != uint(d.level)*directoryBits || len(d.entries) != 1<<d.depth || d.depth > directoryBits {
+		return fmt.Errorf("directory at level %d has %d entries, depth %d", d.level, len(d.entries), d.depth)
+	}
+	var errs []error
+	deepest := 0
+	for i := 0; i < len(d.entries); {
+		b := d.entries[i]
+		if b.depth > d.depth {
+			return fmt.Errorf("bucket of depth %d in a directory of depth %d", b.depth, d.depth)
+		}
+		if b.depth == d.depth {
+			deepest++
+		}
+		span := 1 << (d.depth - b.depth)
+		for j := i; j < i+span; j++ {
+			if j >= len(d.entries) || d.entries[j] != b {
+				return fmt.Errorf("bucket of depth %d does not span its %d entries", b.depth, span)
+			}
+		}
+		below := prefix | uint64(i)<<(64-used-uint(d.depth))
+		if b.sub != nil {
+			errs = append(errs, b.sub.check(x, below, used+uint(b.depth), count))
+		} else {
+			errs = append(errs, b.check(x, below, used+uint(b.depth), count))
+		}
+		i += span
+	}
+	if deepest != d.deepest {
+		errs = append(errs, fmt.Errorf("directory counts %d deepest buckets, has %d", d.deepest, deepest))
+	}
+	return errors.Join(errs...)
+}
+
+func (b *bucket) check(x *index, prefix uint64, used uint, count *int) error {
+	for ; b != nil; b = b.next {
+		*count += int(b.count)
+		for i, it := range b.slots {
+			if i >= int(b.count) {
+				if it != nil {
+					return errors.New("bucket keeps an item behind its count")
+				}
+				continue
+			}
+			h := x.hash(it.key())
+			if b.tags[i] != tagOf(h) || (h^prefix)>>(64-used) != 0 {
+				return fmt.Errorf("key %q has hash %x in a bucket for %x/%d", it.key(), h, prefix, used)
+			}
+		}
+		if b.next != nil && (used < levelsMax*directoryBits || b.next.count != bucketSlots) {
+			return errors.New("chained bucket where hashes could be told apart, or with holes")
+		}
+	}
+	return nil
+}

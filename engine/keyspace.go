@@ -1,0 +1,157 @@
+package engine
+
+import (
+	"bytes"
+	"encoding/binary"
+	"slices"
+
+	"github.com/tidwall/btree"
+)
+
+// keyspace holds the items of one namespace and keeps its three structures in step: the hash index, the
+// tree in key order and the tree in the order of deadlines. FLUSHDB replaces it as a whole.
+//
+// Guarded by the mutex of its namespace.
+type keyspace struct {
+	index  index
+	order  *itemTree // nil during replay: built once at its end, or when a call needs order
+	expiry *itemTree // items with a deadline, by (deadline, key)
+	bytes  int64     // sum of item.bytes
+}
+
+type itemTree = btree.BTreeG[*item]
+
+func newItemTree(less func(a, b *item) bool) *itemTree {
+	return btree.NewBTreeGOptions(less, btree.Options{NoLocks: true})
+}
+
+func keyLess(a, b *item) bool { return bytes.Compare(a.key(), b.key()) < 0 }
+
+func deadlineLess(a, b *item) bool {
+	if a.deadline != b.deadline {
+		return a.deadline < b.deadline
+	}
+	return keyLess(a, b)
+}
+
+func newKeyspace(hashKey [16]byte, ordered bool) *keyspace {
+	k := &keyspace{index: newIndex(hashKey), expiry: newItemTree(deadlineLess)}
+	if ordered {
+		k.order = newItemTree(keyLess)
+	}
+	return k
+}
+
+func (k *keyspace) len() int { return k.index.count }
+
+// replace puts next in the place of old. Either may be nil: nothing was there, nothing will be.
+func (k *keyspace) replace(hash uint64, old, next *item) {
+	switch {
+	case old == nil:
+		k.index.insert(hash, next)
+	case next == nil:
+		k.index.remove(hash, old)
+	default:
+		k.index.replace(hash, old, next)
+	}
+	if k.order != nil {
+		if next == nil {
+			k.order.Delete(old)
+		} else {
+			k.order.Set(next)
+		}
+	}
+	if old != nil {
+		k.bytes -= old.bytes()
+		k.unschedule(old)
+	}
+	if next != nil {
+		k.bytes += next.bytes()
+		k.schedule(next)
+	}
+}
+
+// rewrite applies s to an item that keeps its place.
+func (k *keyspace) rewrite(it *item, s splice) {
+	k.bytes -= it.bytes()
+	if it.deadline == s.deadline {
+		it.write(s)
+	} else {
+		k.unschedule(it)
+		it.write(s)
+		k.schedule(it)
+	}
+	k.bytes += it.bytes()
+}
+
+func (k *keyspace) schedule(it *item) {
+	if it.deadline != 0 {
+		k.expiry.Set(it)
+	}
+}
+
+func (k *keyspace) unschedule(it *item) {
+	if it.deadline != 0 {
+		k.expiry.Delete(it)
+	}
+}
+
+// earliest returns the earliest deadline, 0 if there is none.
+func (k *keyspace) earliest() int64 {
+	if it, ok := k.expiry.Min(); ok {
+		return it.deadline
+	}
+	return 0
+}
+
+// ordered returns the tree in key order, built now if it was not kept. Only who holds the lock for
+// writing may keep it from now on.
+func (k *keyspace) ordered(keep bool) *itemTree {
+	if k.order != nil {
+		return k.order
+	}
+	tree := k.buildOrder()
+	if keep {
+		k.order = tree
+	}
+	return tree
+}
+
+// prefixed puts the first bytes of a key beside its item: most comparisons of a sort then need no
+// access to the item's memory.
+type prefixed struct {
+	prefix uint64
+	item   *item
+}
+
+func (k *keyspace) buildOrder() *itemTree {
+	items := make([]prefixed, 0, k.len())
+	k.index.each(func(it *item) {
+		var prefix [8]byte
+		copy(prefix[:], it.key())
+		items = append(items, prefixed{binary.BigEndian.Uint64(prefix[:]), it})
+	})
+	slices.SortFunc(items, func(a, b prefixed) int {
+		if a.prefix != b.prefix {
+			if a.prefix < b.prefix {
+				return -1
+			}
+			return 1
+		}
+		return bytes.Compare(a.item.key(), b.item.key())
+	})
+	tree := newItemTree(keyLess)
+	for _, p := range items {
+		tree.Load(p.item)
+	}
+	return tree
+}
+
+// restore undoes a rewrite.
+func (k *keyspace) restore(it *item, header item, value []byte) {
+	k.bytes -= it.bytes()
+	k.unschedule(it)
+	it.restore(header, value)
+	k.schedule(it)
+	k.bytes += it.bytes()
+}
