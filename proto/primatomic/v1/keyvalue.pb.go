@@ -908,7 +908,7 @@ func (*ListNamespacesRequest) Descriptor() ([]byte, []int) {
 
 type ListNamespacesResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Namespaces    []*Namespace           `protobuf:"bytes,1,rep,name=namespaces,proto3" json:"namespaces,omitempty"`
+	Namespaces    []string               `protobuf:"bytes,1,rep,name=namespaces,proto3" json:"namespaces,omitempty"` // databases "0" to "15" first, then the named ones in byte order
 	Status        *Status                `protobuf:"bytes,2,opt,name=status,proto3" json:"status,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -944,7 +944,7 @@ func (*ListNamespacesResponse) Descriptor() ([]byte, []int) {
 	return file_primatomic_v1_keyvalue_proto_rawDescGZIP(), []int{14}
 }
 
-func (x *ListNamespacesResponse) GetNamespaces() []*Namespace {
+func (x *ListNamespacesResponse) GetNamespaces() []string {
 	if x != nil {
 		return x.Namespaces
 	}
@@ -958,29 +958,27 @@ func (x *ListNamespacesResponse) GetStatus() *Status {
 	return nil
 }
 
-// Namespace describes a namespace.
-type Namespace struct {
+type GetNamespaceRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
-	Keys          uint64                 `protobuf:"varint,2,opt,name=keys,proto3" json:"keys,omitempty"` // expired keys that are not yet removed count
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *Namespace) Reset() {
-	*x = Namespace{}
+func (x *GetNamespaceRequest) Reset() {
+	*x = GetNamespaceRequest{}
 	mi := &file_primatomic_v1_keyvalue_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Namespace) String() string {
+func (x *GetNamespaceRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Namespace) ProtoMessage() {}
+func (*GetNamespaceRequest) ProtoMessage() {}
 
-func (x *Namespace) ProtoReflect() protoreflect.Message {
+func (x *GetNamespaceRequest) ProtoReflect() protoreflect.Message {
 	mi := &file_primatomic_v1_keyvalue_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -992,21 +990,90 @@ func (x *Namespace) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Namespace.ProtoReflect.Descriptor instead.
-func (*Namespace) Descriptor() ([]byte, []int) {
+// Deprecated: Use GetNamespaceRequest.ProtoReflect.Descriptor instead.
+func (*GetNamespaceRequest) Descriptor() ([]byte, []int) {
 	return file_primatomic_v1_keyvalue_proto_rawDescGZIP(), []int{15}
 }
 
-func (x *Namespace) GetNamespace() string {
+func (x *GetNamespaceRequest) GetNamespace() string {
 	if x != nil {
 		return x.Namespace
 	}
 	return ""
 }
 
-func (x *Namespace) GetKeys() uint64 {
+type GetNamespaceResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Status        *Status                `protobuf:"bytes,2,opt,name=status,proto3" json:"status,omitempty"`
+	Keys          uint64                 `protobuf:"varint,3,opt,name=keys,proto3" json:"keys,omitempty"`         // expired keys that are not yet removed count
+	Bytes         uint64                 `protobuf:"varint,4,opt,name=bytes,proto3" json:"bytes,omitempty"`       // of keys and values
+	Revision      uint64                 `protobuf:"varint,5,opt,name=revision,proto3" json:"revision,omitempty"` // grows with every call that changes something
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetNamespaceResponse) Reset() {
+	*x = GetNamespaceResponse{}
+	mi := &file_primatomic_v1_keyvalue_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetNamespaceResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetNamespaceResponse) ProtoMessage() {}
+
+func (x *GetNamespaceResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_primatomic_v1_keyvalue_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetNamespaceResponse.ProtoReflect.Descriptor instead.
+func (*GetNamespaceResponse) Descriptor() ([]byte, []int) {
+	return file_primatomic_v1_keyvalue_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *GetNamespaceResponse) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *GetNamespaceResponse) GetStatus() *Status {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
+func (x *GetNamespaceResponse) GetKeys() uint64 {
 	if x != nil {
 		return x.Keys
+	}
+	return 0
+}
+
+func (x *GetNamespaceResponse) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *GetNamespaceResponse) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
 	}
 	return 0
 }
@@ -1020,7 +1087,7 @@ type DropNamespaceRequest struct {
 
 func (x *DropNamespaceRequest) Reset() {
 	*x = DropNamespaceRequest{}
-	mi := &file_primatomic_v1_keyvalue_proto_msgTypes[16]
+	mi := &file_primatomic_v1_keyvalue_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1032,7 +1099,7 @@ func (x *DropNamespaceRequest) String() string {
 func (*DropNamespaceRequest) ProtoMessage() {}
 
 func (x *DropNamespaceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_primatomic_v1_keyvalue_proto_msgTypes[16]
+	mi := &file_primatomic_v1_keyvalue_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1045,7 +1112,7 @@ func (x *DropNamespaceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropNamespaceRequest.ProtoReflect.Descriptor instead.
 func (*DropNamespaceRequest) Descriptor() ([]byte, []int) {
-	return file_primatomic_v1_keyvalue_proto_rawDescGZIP(), []int{16}
+	return file_primatomic_v1_keyvalue_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *DropNamespaceRequest) GetNamespace() string {
@@ -1065,7 +1132,7 @@ type DropNamespaceResponse struct {
 
 func (x *DropNamespaceResponse) Reset() {
 	*x = DropNamespaceResponse{}
-	mi := &file_primatomic_v1_keyvalue_proto_msgTypes[17]
+	mi := &file_primatomic_v1_keyvalue_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1077,7 +1144,7 @@ func (x *DropNamespaceResponse) String() string {
 func (*DropNamespaceResponse) ProtoMessage() {}
 
 func (x *DropNamespaceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_primatomic_v1_keyvalue_proto_msgTypes[17]
+	mi := &file_primatomic_v1_keyvalue_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1090,7 +1157,7 @@ func (x *DropNamespaceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DropNamespaceResponse.ProtoReflect.Descriptor instead.
 func (*DropNamespaceResponse) Descriptor() ([]byte, []int) {
-	return file_primatomic_v1_keyvalue_proto_rawDescGZIP(), []int{17}
+	return file_primatomic_v1_keyvalue_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *DropNamespaceResponse) GetNamespace() string {
@@ -1175,20 +1242,25 @@ const file_primatomic_v1_keyvalue_proto_rawDesc = "" +
 	"\aswapped\x18\x03 \x01(\bR\aswapped\x12-\n" +
 	"\x06status\x18\x04 \x01(\v2\x15.primatomic.v1.StatusR\x06status\x12\x1b\n" +
 	"\tkey_bytes\x18\x05 \x01(\fR\bkeyBytes\"\x17\n" +
-	"\x15ListNamespacesRequest\"\x81\x01\n" +
-	"\x16ListNamespacesResponse\x128\n" +
+	"\x15ListNamespacesRequest\"g\n" +
+	"\x16ListNamespacesResponse\x12\x1e\n" +
 	"\n" +
-	"namespaces\x18\x01 \x03(\v2\x18.primatomic.v1.NamespaceR\n" +
+	"namespaces\x18\x01 \x03(\tR\n" +
 	"namespaces\x12-\n" +
-	"\x06status\x18\x02 \x01(\v2\x15.primatomic.v1.StatusR\x06status\"=\n" +
-	"\tNamespace\x12\x1c\n" +
-	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
-	"\x04keys\x18\x02 \x01(\x04R\x04keys\"4\n" +
+	"\x06status\x18\x02 \x01(\v2\x15.primatomic.v1.StatusR\x06status\"3\n" +
+	"\x13GetNamespaceRequest\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\"\xa9\x01\n" +
+	"\x14GetNamespaceResponse\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12-\n" +
+	"\x06status\x18\x02 \x01(\v2\x15.primatomic.v1.StatusR\x06status\x12\x12\n" +
+	"\x04keys\x18\x03 \x01(\x04R\x04keys\x12\x14\n" +
+	"\x05bytes\x18\x04 \x01(\x04R\x05bytes\x12\x1a\n" +
+	"\brevision\x18\x05 \x01(\x04R\brevision\"4\n" +
 	"\x14DropNamespaceRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\"d\n" +
 	"\x15DropNamespaceResponse\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12-\n" +
-	"\x06status\x18\x02 \x01(\v2\x15.primatomic.v1.StatusR\x06status2\xb1\x05\n" +
+	"\x06status\x18\x02 \x01(\v2\x15.primatomic.v1.StatusR\x06status2\x8a\x06\n" +
 	"\bKeyValue\x12`\n" +
 	"\x0fCreateNamespace\x12%.primatomic.v1.CreateNamespaceRequest\x1a&.primatomic.v1.CreateNamespaceResponse\x12E\n" +
 	"\x06GetKey\x12\x1c.primatomic.v1.GetKeyRequest\x1a\x1d.primatomic.v1.GetKeyResponse\x12E\n" +
@@ -1196,7 +1268,8 @@ const file_primatomic_v1_keyvalue_proto_rawDesc = "" +
 	"\tDeleteKey\x12\x1f.primatomic.v1.DeleteKeyRequest\x1a .primatomic.v1.DeleteKeyResponse\x12K\n" +
 	"\bListKeys\x12\x1e.primatomic.v1.ListKeysRequest\x1a\x1f.primatomic.v1.ListKeysResponse\x12]\n" +
 	"\x0eCompareAndSwap\x12$.primatomic.v1.CompareAndSwapRequest\x1a%.primatomic.v1.CompareAndSwapResponse\x12]\n" +
-	"\x0eListNamespaces\x12$.primatomic.v1.ListNamespacesRequest\x1a%.primatomic.v1.ListNamespacesResponse\x12Z\n" +
+	"\x0eListNamespaces\x12$.primatomic.v1.ListNamespacesRequest\x1a%.primatomic.v1.ListNamespacesResponse\x12W\n" +
+	"\fGetNamespace\x12\".primatomic.v1.GetNamespaceRequest\x1a#.primatomic.v1.GetNamespaceResponse\x12Z\n" +
 	"\rDropNamespace\x12#.primatomic.v1.DropNamespaceRequest\x1a$.primatomic.v1.DropNamespaceResponseBCZAgithub.com/primatomic/primatomic/proto/primatomic/v1;primatomicv1b\x06proto3"
 
 var (
@@ -1211,7 +1284,7 @@ func file_primatomic_v1_keyvalue_proto_rawDescGZIP() []byte {
 	return file_primatomic_v1_keyvalue_proto_rawDescData
 }
 
-var file_primatomic_v1_keyvalue_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_primatomic_v1_keyvalue_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_primatomic_v1_keyvalue_proto_goTypes = []any{
 	(*Status)(nil),                  // 0: primatomic.v1.Status
 	(*CreateNamespaceRequest)(nil),  // 1: primatomic.v1.CreateNamespaceRequest
@@ -1228,9 +1301,10 @@ var file_primatomic_v1_keyvalue_proto_goTypes = []any{
 	(*CompareAndSwapResponse)(nil),  // 12: primatomic.v1.CompareAndSwapResponse
 	(*ListNamespacesRequest)(nil),   // 13: primatomic.v1.ListNamespacesRequest
 	(*ListNamespacesResponse)(nil),  // 14: primatomic.v1.ListNamespacesResponse
-	(*Namespace)(nil),               // 15: primatomic.v1.Namespace
-	(*DropNamespaceRequest)(nil),    // 16: primatomic.v1.DropNamespaceRequest
-	(*DropNamespaceResponse)(nil),   // 17: primatomic.v1.DropNamespaceResponse
+	(*GetNamespaceRequest)(nil),     // 15: primatomic.v1.GetNamespaceRequest
+	(*GetNamespaceResponse)(nil),    // 16: primatomic.v1.GetNamespaceResponse
+	(*DropNamespaceRequest)(nil),    // 17: primatomic.v1.DropNamespaceRequest
+	(*DropNamespaceResponse)(nil),   // 18: primatomic.v1.DropNamespaceResponse
 }
 var file_primatomic_v1_keyvalue_proto_depIdxs = []int32{
 	0,  // 0: primatomic.v1.CreateNamespaceResponse.status:type_name -> primatomic.v1.Status
@@ -1239,8 +1313,8 @@ var file_primatomic_v1_keyvalue_proto_depIdxs = []int32{
 	0,  // 3: primatomic.v1.DeleteKeyResponse.status:type_name -> primatomic.v1.Status
 	0,  // 4: primatomic.v1.ListKeysResponse.status:type_name -> primatomic.v1.Status
 	0,  // 5: primatomic.v1.CompareAndSwapResponse.status:type_name -> primatomic.v1.Status
-	15, // 6: primatomic.v1.ListNamespacesResponse.namespaces:type_name -> primatomic.v1.Namespace
-	0,  // 7: primatomic.v1.ListNamespacesResponse.status:type_name -> primatomic.v1.Status
+	0,  // 6: primatomic.v1.ListNamespacesResponse.status:type_name -> primatomic.v1.Status
+	0,  // 7: primatomic.v1.GetNamespaceResponse.status:type_name -> primatomic.v1.Status
 	0,  // 8: primatomic.v1.DropNamespaceResponse.status:type_name -> primatomic.v1.Status
 	1,  // 9: primatomic.v1.KeyValue.CreateNamespace:input_type -> primatomic.v1.CreateNamespaceRequest
 	3,  // 10: primatomic.v1.KeyValue.GetKey:input_type -> primatomic.v1.GetKeyRequest
@@ -1249,17 +1323,19 @@ var file_primatomic_v1_keyvalue_proto_depIdxs = []int32{
 	9,  // 13: primatomic.v1.KeyValue.ListKeys:input_type -> primatomic.v1.ListKeysRequest
 	11, // 14: primatomic.v1.KeyValue.CompareAndSwap:input_type -> primatomic.v1.CompareAndSwapRequest
 	13, // 15: primatomic.v1.KeyValue.ListNamespaces:input_type -> primatomic.v1.ListNamespacesRequest
-	16, // 16: primatomic.v1.KeyValue.DropNamespace:input_type -> primatomic.v1.DropNamespaceRequest
-	2,  // 17: primatomic.v1.KeyValue.CreateNamespace:output_type -> primatomic.v1.CreateNamespaceResponse
-	4,  // 18: primatomic.v1.KeyValue.GetKey:output_type -> primatomic.v1.GetKeyResponse
-	6,  // 19: primatomic.v1.KeyValue.PutKey:output_type -> primatomic.v1.PutKeyResponse
-	8,  // 20: primatomic.v1.KeyValue.DeleteKey:output_type -> primatomic.v1.DeleteKeyResponse
-	10, // 21: primatomic.v1.KeyValue.ListKeys:output_type -> primatomic.v1.ListKeysResponse
-	12, // 22: primatomic.v1.KeyValue.CompareAndSwap:output_type -> primatomic.v1.CompareAndSwapResponse
-	14, // 23: primatomic.v1.KeyValue.ListNamespaces:output_type -> primatomic.v1.ListNamespacesResponse
-	17, // 24: primatomic.v1.KeyValue.DropNamespace:output_type -> primatomic.v1.DropNamespaceResponse
-	17, // [17:25] is the sub-list for method output_type
-	9,  // [9:17] is the sub-list for method input_type
+	15, // 16: primatomic.v1.KeyValue.GetNamespace:input_type -> primatomic.v1.GetNamespaceRequest
+	17, // 17: primatomic.v1.KeyValue.DropNamespace:input_type -> primatomic.v1.DropNamespaceRequest
+	2,  // 18: primatomic.v1.KeyValue.CreateNamespace:output_type -> primatomic.v1.CreateNamespaceResponse
+	4,  // 19: primatomic.v1.KeyValue.GetKey:output_type -> primatomic.v1.GetKeyResponse
+	6,  // 20: primatomic.v1.KeyValue.PutKey:output_type -> primatomic.v1.PutKeyResponse
+	8,  // 21: primatomic.v1.KeyValue.DeleteKey:output_type -> primatomic.v1.DeleteKeyResponse
+	10, // 22: primatomic.v1.KeyValue.ListKeys:output_type -> primatomic.v1.ListKeysResponse
+	12, // 23: primatomic.v1.KeyValue.CompareAndSwap:output_type -> primatomic.v1.CompareAndSwapResponse
+	14, // 24: primatomic.v1.KeyValue.ListNamespaces:output_type -> primatomic.v1.ListNamespacesResponse
+	16, // 25: primatomic.v1.KeyValue.GetNamespace:output_type -> primatomic.v1.GetNamespaceResponse
+	18, // 26: primatomic.v1.KeyValue.DropNamespace:output_type -> primatomic.v1.DropNamespaceResponse
+	18, // [18:27] is the sub-list for method output_type
+	9,  // [9:18] is the sub-list for method input_type
 	9,  // [9:9] is the sub-list for extension type_name
 	9,  // [9:9] is the sub-list for extension extendee
 	0,  // [0:9] is the sub-list for field type_name
@@ -1278,7 +1354,7 @@ func file_primatomic_v1_keyvalue_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_primatomic_v1_keyvalue_proto_rawDesc), len(file_primatomic_v1_keyvalue_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   18,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

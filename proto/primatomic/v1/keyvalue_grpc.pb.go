@@ -30,6 +30,7 @@ const (
 	KeyValue_ListKeys_FullMethodName        = "/primatomic.v1.KeyValue/ListKeys"
 	KeyValue_CompareAndSwap_FullMethodName  = "/primatomic.v1.KeyValue/CompareAndSwap"
 	KeyValue_ListNamespaces_FullMethodName  = "/primatomic.v1.KeyValue/ListNamespaces"
+	KeyValue_GetNamespace_FullMethodName    = "/primatomic.v1.KeyValue/GetNamespace"
 	KeyValue_DropNamespace_FullMethodName   = "/primatomic.v1.KeyValue/DropNamespace"
 )
 
@@ -80,10 +81,13 @@ type KeyValueClient interface {
 	// exist equals only an empty expected, which makes create-if-absent; an empty value equals it too,
 	// so with an empty newValue the call succeeds again and again. The key's TTL stays.
 	CompareAndSwap(ctx context.Context, in *CompareAndSwapRequest, opts ...grpc.CallOption) (*CompareAndSwapResponse, error)
-	// ListNamespaces lists the calling credential's namespaces that the token may use, by name.
-	// Databases "0" to "15" are listed once they have been written to.
+	// ListNamespaces lists the calling credential's namespaces that the token may use. Databases "0" to
+	// "15" are listed once they have been written to.
 	ListNamespaces(ctx context.Context, in *ListNamespacesRequest, opts ...grpc.CallOption) (*ListNamespacesResponse, error)
-	// DropNamespace removes a namespace with all its keys. A namespace that does not exist is NOT_FOUND.
+	// GetNamespace describes a namespace.
+	GetNamespace(ctx context.Context, in *GetNamespaceRequest, opts ...grpc.CallOption) (*GetNamespaceResponse, error)
+	// DropNamespace removes a namespace with all its keys. One that does not exist is NOT_FOUND, the
+	// databases "0" to "15" cannot be dropped: INVALID_ARGUMENT.
 	DropNamespace(ctx context.Context, in *DropNamespaceRequest, opts ...grpc.CallOption) (*DropNamespaceResponse, error)
 }
 
@@ -165,6 +169,16 @@ func (c *keyValueClient) ListNamespaces(ctx context.Context, in *ListNamespacesR
 	return out, nil
 }
 
+func (c *keyValueClient) GetNamespace(ctx context.Context, in *GetNamespaceRequest, opts ...grpc.CallOption) (*GetNamespaceResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetNamespaceResponse)
+	err := c.cc.Invoke(ctx, KeyValue_GetNamespace_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *keyValueClient) DropNamespace(ctx context.Context, in *DropNamespaceRequest, opts ...grpc.CallOption) (*DropNamespaceResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(DropNamespaceResponse)
@@ -222,10 +236,13 @@ type KeyValueServer interface {
 	// exist equals only an empty expected, which makes create-if-absent; an empty value equals it too,
 	// so with an empty newValue the call succeeds again and again. The key's TTL stays.
 	CompareAndSwap(context.Context, *CompareAndSwapRequest) (*CompareAndSwapResponse, error)
-	// ListNamespaces lists the calling credential's namespaces that the token may use, by name.
-	// Databases "0" to "15" are listed once they have been written to.
+	// ListNamespaces lists the calling credential's namespaces that the token may use. Databases "0" to
+	// "15" are listed once they have been written to.
 	ListNamespaces(context.Context, *ListNamespacesRequest) (*ListNamespacesResponse, error)
-	// DropNamespace removes a namespace with all its keys. A namespace that does not exist is NOT_FOUND.
+	// GetNamespace describes a namespace.
+	GetNamespace(context.Context, *GetNamespaceRequest) (*GetNamespaceResponse, error)
+	// DropNamespace removes a namespace with all its keys. One that does not exist is NOT_FOUND, the
+	// databases "0" to "15" cannot be dropped: INVALID_ARGUMENT.
 	DropNamespace(context.Context, *DropNamespaceRequest) (*DropNamespaceResponse, error)
 	mustEmbedUnimplementedKeyValueServer()
 }
@@ -257,6 +274,9 @@ func (UnimplementedKeyValueServer) CompareAndSwap(context.Context, *CompareAndSw
 }
 func (UnimplementedKeyValueServer) ListNamespaces(context.Context, *ListNamespacesRequest) (*ListNamespacesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListNamespaces not implemented")
+}
+func (UnimplementedKeyValueServer) GetNamespace(context.Context, *GetNamespaceRequest) (*GetNamespaceResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetNamespace not implemented")
 }
 func (UnimplementedKeyValueServer) DropNamespace(context.Context, *DropNamespaceRequest) (*DropNamespaceResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DropNamespace not implemented")
@@ -408,6 +428,24 @@ func _KeyValue_ListNamespaces_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _KeyValue_GetNamespace_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetNamespaceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(KeyValueServer).GetNamespace(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: KeyValue_GetNamespace_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(KeyValueServer).GetNamespace(ctx, req.(*GetNamespaceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _KeyValue_DropNamespace_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(DropNamespaceRequest)
 	if err := dec(in); err != nil {
@@ -460,6 +498,10 @@ var KeyValue_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListNamespaces",
 			Handler:    _KeyValue_ListNamespaces_Handler,
+		},
+		{
+			MethodName: "GetNamespace",
+			Handler:    _KeyValue_GetNamespace_Handler,
 		},
 		{
 			MethodName: "DropNamespace",
