@@ -1,11 +1,13 @@
 package command
 
-import "strings"
+import (
+	"strings"
 
-// Limits of a call's arguments.
+	"github.com/primatomic/primatomic/engine"
+)
+
+// Limits of a call's words beside those of the engine.
 const (
-	keyBytesMax     = 1024
-	valueBytesMax   = 16 << 20
 	patternBytesMax = 4096 // a key is 1024 bytes; one of them may be spelled with escapes and classes
 	quoteMax        = 128  // bytes of a client's own words that an error repeats
 )
@@ -73,11 +75,11 @@ func checkSize(kind ArgKind, arg []byte) *Error {
 	switch {
 	case kind == KeyKind && len(arg) == 0:
 		return ErrEmptyKey
-	case kind == KeyKind && len(arg) > keyBytesMax:
+	case kind == KeyKind && len(arg) > engine.KeyBytesMax:
 		return ErrLongKey
 	case kind == PatternKind && len(arg) > patternBytesMax:
 		return errLongPattern
-	case len(arg) > valueBytesMax:
+	case len(arg) > engine.ValueBytesMax:
 		return ErrLargeValue
 	}
 	return nil

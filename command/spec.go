@@ -35,9 +35,15 @@ type Spec struct {
 	// Check refuses a call whose arguments contradict each other, after the grammar has accepted it
 	// and before it is routed. It may be nil.
 	Check func(c *Call) *Error
+	// Reaches names the namespaces that a call touches beside the selected one, as COPY ... DB does. A
+	// token that is restricted to certain namespaces must cover them. It may be nil.
+	Reaches func(c *Call) []string
 	// Stray is the error text for words that the grammar does not hold, where Redis says something
 	// else than "syntax error"; %s in it is the word.
 	Stray string
+	// Unsupported tells why the command only answers an error here; "" for all others. Such a row is
+	// left out of COMMAND and HELP, so that clients which look for a command do not find it.
+	Unsupported string
 
 	parent *Spec // of a subcommand; set by the registry
 	derived
@@ -79,16 +85,16 @@ type Flags uint16
 
 // The flags.
 const (
-	Fast        Flags = 1 << iota // O(1) or O(log n): may run where others wait for it
-	DenyGrowth                    // may make the state grow: refused when memory or disk is short
-	Admin                         // needs the admin scope
-	BeforeAuth                    // allowed before a credential is given
-	NoMulti                       // refused inside MULTI
-	MultiNow                      // carried out at once inside MULTI: EXEC, DISCARD, WATCH, ...
-	Barrier                       // waits until all earlier calls of its connection have been answered
-	AnyNamespace                  // concerns no namespace: the selected one may be missing
-	NoKeys                        // a read or write that names no key
-	Dangerous                     // in the ACL category @dangerous without being Admin
+	Fast         Flags = 1 << iota // O(1) or O(log n): may run where others wait for it
+	DenyGrowth                     // may make the state grow: refused when memory or disk is short
+	Admin                          // needs the admin scope
+	BeforeAuth                     // allowed before a credential is given
+	NoMulti                        // refused inside MULTI
+	MultiNow                       // carried out at once inside MULTI: EXEC, DISCARD, WATCH, ...
+	Barrier                        // waits until all earlier calls of its connection have been answered
+	AnyNamespace                   // concerns no namespace: the selected one may be missing
+	NoKeys                         // a read or write that names no key
+	Dangerous                      // in the ACL category @dangerous without being Admin
 )
 
 // Has reports whether all of the given flags are set.

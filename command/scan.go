@@ -1,0 +1,73 @@
+package command
+
+import (
+	"bytes"
+	"math"
+	"strconv"
+
+	"github.com/primatomic/primatomic/engine"
+)
+
+// scanCountMax caps COUNT, which is a wish: SCAN looks at no more keys under one hold of the lock.
+const scanCountMax = 10_000
+
+var errCursor = &Error{Invalid, "invalid cursor"}
+
+func scanCommand() *Spec {
+	return &Spec{
+		Name: "scan", Read: scan, Family: Generic, Flags: NoKeys,
+		Args: []Arg{
+			Int("cursor"), Opt(Tok("MATCH", Pattern("pattern"))), Opt(Tok("COUNT", Int("count"))),
+			Opt(Tok("TYPE", Str("type"))),
+		},
+		Since: "0.1.0", Cost: "O(1) for a call, O(N) for a whole iteration",
+		Summary: "Answers with some keys and the cursor with which to ask for the next.",
+	}
+}
+
+func scan(v *engine.View, c *Call, r *Reply) {
+	cursor, ok := parseUint(c.Arg(1))
+	if !ok {
+		r.Error(errCursor)
+		return
+	}
+	count, err := scanCount(c)
+	if err != nil {
+		r.Error(err)
+		return
+	}
+	pattern, kind := c.Value("MATCH"), c.Value("TYPE")
+	if bytes.Equal(pattern, []byte("*")) {
+		pattern = nil
+	}
+	found := make([][]byte, 0, min(count, 64))
+	next := v.Scan(cursor, count, func(key []byte, item engine.Item) {
+		if c.Options.Has("TYPE") && !foldEqual(kind, item.Type().String()) {
+			return
+		}
+		if pattern == nil || globMatch(pattern, key) {
+			found = append(found, key)
+		}
+	})
+	r.Array(2)
+	var text [20]byte
+	r.Bulk(strconv.AppendUint(text[:0], next, 10))
+	r.Array(len(found))
+	for _, key := range found {
+		r.Bulk(key)
+	}
+}
+
+func scanCount(c *Call) (int, *Error) {
+	if !c.Options.Has("COUNT") {
+		return 10, nil
+	}
+	n, ok := parseInt(c.Value("COUNT"))
+	switch {
+	case !ok:
+		return 0, ErrNotInteger
+	case n < 1:
+		return 0, ErrSyntax
+	}
+	return int(min(n, scanCountMax, math.MaxInt)), nil
+}

@@ -1,0 +1,372 @@
+package command
+
+import (
+	"bytes"
+
+	"github.com/primatomic/primatomic/engine"
+)
+
+func stringCommands() []*Spec {
+	key := func(access Access) Arg { return Key("key", access) }
+	expiry := func(last Arg) Arg {
+		return Opt(OneOf("expiration", Tok("EX", Int("seconds")), Tok("PX", Int("milliseconds")),
+			Tok("EXAT", UnixTime("unix-time-seconds")), Tok("PXAT", UnixTime("unix-time-milliseconds")), last))
+	}
+	return []*Spec{
+		{
+			Name: "get", Read: get, Family: Strings, Flags: Fast, Args: []Arg{key(Reads)},
+			Since: "0.1.0", Cost: "O(1)", Summary: "Answers with the string value of a key.",
+		},
+		{
+			Name: "set", Write: set, Family: Strings, Flags: DenyGrowth,
+			Args: []Arg{
+				key(Swaps), Str("value"),
+				Opt(OneOf("condition", Tok("NX"), Tok("XX"), Tok("IFEQ", Str("comparison-value")))),
+				Opt(Tok("GET")), expiry(Tok("KEEPTTL")),
+			},
+			Since: "0.1.0", Cost: "O(1)",
+			Summary: "Sets the string value of a key whatever it held, under conditions and with a deadline if asked.",
+		},
+		{
+			Name: "setnx", Write: setnx, Family: Strings, Flags: Fast | DenyGrowth,
+			Args: []Arg{key(Inserts), Str("value")}, Since: "0.1.0", Cost: "O(1)",
+			Summary: "Sets the string value of a key that does not exist.",
+		},
+		{
+			Name: "setex", Write: setex, Family: Strings, Flags: DenyGrowth,
+			Args: []Arg{key(Replaces), Int("seconds"), Str("value")}, Since: "0.1.0", Cost: "O(1)",
+			Summary: "Sets the string value of a key and how many seconds it lives.",
+		},
+		{
+			Name: "psetex", Write: psetex, Family: Strings, Flags: DenyGrowth,
+			Args: []Arg{key(Replaces), Int("milliseconds"), Str("value")}, Since: "0.1.0", Cost: "O(1)",
+			Summary: "Sets the string value of a key and how many milliseconds it lives.",
+		},
+		{
+			Name: "getset", Write: getset, Family: Strings, Flags: Fast | DenyGrowth,
+			Args: []Arg{key(Swaps), Str("value")}, Since: "0.1.0", Cost: "O(1)",
+			Summary: "Sets the string value of a key and answers with the one before.",
+		},
+		{
+			Name: "getdel", Write: getdel, Family: Strings, Flags: Fast, Args: []Arg{key(Takes)},
+			Since: "0.1.0", Cost: "O(1)", Summary: "Answers with the string value of a key and deletes the key.",
+		},
+		{
+			Name: "getex", Write: getex, Family: Strings, Flags: Fast,
+			Args: []Arg{key(Swaps), expiry(Tok("PERSIST"))}, Since: "0.1.0", Cost: "O(1)",
+			Summary: "Answers with the string value of a key and changes its deadline.",
+		},
+		{
+			Name: "mget", Read: mget, Family: Strings, Flags: Fast, Args: []Arg{Many(key(Reads))},
+			Since: "0.1.0", Cost: "O(N) in the number of keys",
+			Summary: "Answers with the string values of many keys at one instant.",
+		},
+		{
+			Name: "mset", Write: mset, Family: Strings, Flags: DenyGrowth,
+			Args:  []Arg{Many(Block("data", key(Replaces), Str("value")))},
+			Since: "0.1.0", Cost: "O(N) in the number of keys",
+			Summary: "Sets the string values of many keys in one step.",
+		},
+		{
+			Name: "msetnx", Write: msetnx, Family: Strings, Flags: DenyGrowth,
+			Args:  []Arg{Many(Block("data", key(Inserts), Str("value")))},
+			Since: "0.1.0", Cost: "O(N) in the number of keys",
+			Summary: "Sets the string values of many keys in one step if none of them exists.",
+		},
+		{
+			Name: "append", Write: appendValue, Family: Strings, Flags: Fast | DenyGrowth,
+			Args: []Arg{key(Extends), Str("value")}, Since: "0.1.0", Cost: "O(1) amortized",
+			Summary: "Appends to the string value of a key, which is created if it does not exist.",
+		},
+		{
+			Name: "strlen", Read: strlen, Family: Strings, Flags: Fast, Args: []Arg{key(Inspects)},
+			Since: "0.1.0", Cost: "O(1)", Summary: "Answers with the length of a string value.",
+		},
+		{
+			Name: "getrange", Read: getrange, Family: Strings,
+			Args: []Arg{key(Reads), Int("start"), Int("end")}, Since: "0.1.0",
+			Cost: "O(N) in the length of the answer", Summary: "Answers with a part of a string value.",
+		},
+		{
+			Name: "substr", Read: getrange, Family: Strings,
+			Args: []Arg{key(Reads), Int("start"), Int("end")}, Since: "0.1.0",
+			Cost: "O(N) in the length of the answer", Summary: "Is the old name of GETRANGE.",
+		},
+		{
+			Name: "setrange", Write: setrange, Family: Strings, Flags: DenyGrowth,
+			Args: []Arg{key(Updates), Int("offset"), Str("value")}, Since: "0.1.0",
+			Cost:    "O(N) in the length of the value",
+			Summary: "Overwrites a part of a string value from an offset on, padding with zero bytes.",
+		},
+	}
+}
+
+// answerBytesMax bounds the answer to one call. A longer one could not be held in memory for many
+// clients at once, and there are commands that give it in parts.
+const answerBytesMax = 256 << 20
+
+// lookupString finds a live string. A value of another type is an error.
+func lookupString(v *engine.View, key []byte) (engine.Item, bool, *Error) {
+	item, alive := v.Lookup(key)
+	if alive && item.Type() != engine.String {
+		return engine.Item{}, false, ErrWrongType
+	}
+	return item, alive, nil
+}
+
+// bulkOrNull answers with the value of what Lookup found.
+func (r *Reply) bulkOrNull(item engine.Item, alive bool) {
+	if alive {
+		r.Bulk(item.Value())
+	} else {
+		r.Null()
+	}
+}
+
+// put stores a string. If its deadline has passed already nothing is left of the key.
+func put(tx *engine.Tx, key, value []byte, deadline int64) {
+	if deadline != 0 && deadline <= tx.Time() {
+		tx.Delete(key)
+		return
+	}
+	tx.Set(key, value, deadline)
+}
+
+func get(v *engine.View, c *Call, r *Reply) {
+	item, alive, err := lookupString(v, c.Arg(1))
+	if err != nil {
+		r.Error(err)
+		return
+	}
+	r.bulkOrNull(item, alive)
+}
+
+func set(tx *engine.Tx, c *Call, r *Reply) {
+	if !c.Options.Any() {
+		tx.Set(c.Arg(1), c.Arg(2), 0)
+		r.OK()
+		return
+	}
+	deadline, err := optionDeadline(tx.Time(), c)
+	if err != nil {
+		r.Error(err)
+		return
+	}
+	key, o := c.Arg(1), &c.Options
+	old, alive := tx.Lookup(key)
+	if alive && old.Type() != engine.String && (o.Has("GET") || o.Has("IFEQ")) {
+		r.Error(ErrWrongType)
+		return
+	}
+	store := true
+	switch {
+	case o.Has("NX"):
+		store = !alive
+	case o.Has("XX"):
+		store = alive
+	case o.Has("IFEQ"):
+		store = alive && bytes.Equal(old.Value(), c.Value("IFEQ"))
+	}
+	switch {
+	case o.Has("GET"):
+		r.bulkOrNull(old, alive)
+	case store:
+		r.OK()
+	default:
+		r.Null()
+	}
+	if o.Has("KEEPTTL") && alive {
+		deadline = old.Deadline()
+	}
+	if store {
+		put(tx, key, c.Arg(2), deadline)
+	}
+}
+
+func setnx(tx *engine.Tx, c *Call, r *Reply) {
+	_, alive := tx.Lookup(c.Arg(1))
+	if !alive {
+		tx.Set(c.Arg(1), c.Arg(2), 0)
+	}
+	r.Bool01(!alive)
+}
+
+func setex(tx *engine.Tx, c *Call, r *Reply) { setFor(tx, c, r, 1000) }
+
+func psetex(tx *engine.Tx, c *Call, r *Reply) { setFor(tx, c, r, 1) }
+
+// setFor is SETEX in a unit of so many milliseconds.
+func setFor(tx *engine.Tx, c *Call, r *Reply, unit int64) {
+	deadline, err := positiveDeadline(c, c.Arg(2), unit, tx.Time())
+	if err != nil {
+		r.Error(err)
+		return
+	}
+	tx.Set(c.Arg(1), c.Arg(3), deadline)
+	r.OK()
+}
+
+func getset(tx *engine.Tx, c *Call, r *Reply) {
+	old, alive, err := lookupString(&tx.View, c.Arg(1))
+	if err != nil {
+		r.Error(err)
+		return
+	}
+	r.bulkOrNull(old, alive)
+	tx.Set(c.Arg(1), c.Arg(2), 0)
+}
+
+func getdel(tx *engine.Tx, c *Call, r *Reply) {
+	old, alive, err := lookupString(&tx.View, c.Arg(1))
+	if err != nil {
+		r.Error(err)
+		return
+	}
+	r.bulkOrNull(old, alive)
+	if alive {
+		tx.Delete(c.Arg(1))
+	}
+}
+
+func getex(tx *engine.Tx, c *Call, r *Reply) {
+	item, alive, err := lookupString(&tx.View, c.Arg(1))
+	if err == nil && !alive {
+		r.Null()
+		return
+	}
+	var deadline int64
+	if err == nil {
+		deadline, err = optionDeadline(tx.Time(), c)
+	}
+	if err != nil {
+		r.Error(err)
+		return
+	}
+	r.Bulk(item.Value())
+	if c.Options.Any() {
+		setDeadline(tx, c.Arg(1), deadline)
+	}
+}
+
+func mget(v *engine.View, c *Call, r *Reply) {
+	mark := r.Len()
+	r.Array(len(c.Args) - 1)
+	for _, key := range c.Args[1:] {
+		item, alive := v.Lookup(key)
+		r.bulkOrNull(item, alive && item.Type() == engine.String)
+		if r.Len()-mark > answerBytesMax {
+			r.Truncate(mark)
+			r.Error(errLongAnswer("fewer keys"))
+			return
+		}
+	}
+}
+
+func errLongAnswer(instead string) *Error {
+	return Errorf(TooLarge, "the answer would exceed %d bytes: ask for %s", answerBytesMax, instead)
+}
+
+func mset(tx *engine.Tx, c *Call, r *Reply) {
+	for i := 1; i < len(c.Args); i += 2 {
+		tx.Set(c.Args[i], c.Args[i+1], 0)
+	}
+	r.OK()
+}
+
+func msetnx(tx *engine.Tx, c *Call, r *Reply) {
+	for i := 1; i < len(c.Args); i += 2 {
+		if _, alive := tx.Lookup(c.Args[i]); alive {
+			r.Int(0)
+			return
+		}
+	}
+	for i := 1; i < len(c.Args); i += 2 {
+		tx.Set(c.Args[i], c.Args[i+1], 0)
+	}
+	r.Int(1)
+}
+
+func appendValue(tx *engine.Tx, c *Call, r *Reply) {
+	key, tail := c.Arg(1), c.Arg(2)
+	old, alive, err := lookupString(&tx.View, key)
+	if alive && old.Len()+len(tail) > engine.ValueBytesMax {
+		err = ErrLargeValue
+	}
+	if err != nil {
+		r.Error(err)
+		return
+	}
+	r.Int(int64(tx.Append(key, tail)))
+}
+
+func strlen(v *engine.View, c *Call, r *Reply) {
+	item, alive, err := lookupString(v, c.Arg(1))
+	switch {
+	case err != nil:
+		r.Error(err)
+	case alive:
+		r.Int(int64(item.Len()))
+	default:
+		r.Int(0)
+	}
+}
+
+func getrange(v *engine.View, c *Call, r *Reply) {
+	start, ok1 := parseInt(c.Arg(2))
+	end, ok2 := parseInt(c.Arg(3))
+	if !ok1 || !ok2 {
+		r.Error(ErrNotInteger)
+		return
+	}
+	item, alive, err := lookupString(v, c.Arg(1))
+	if err != nil {
+		r.Error(err)
+		return
+	}
+	if !alive || start < 0 && end < 0 && start > end {
+		r.Bulk(nil)
+		return
+	}
+	value := item.Value()
+	n := int64(len(value))
+	if start < 0 {
+		start = max(start+n, 0)
+	}
+	if end < 0 {
+		end = max(end+n, 0)
+	}
+	end = min(end, n-1)
+	if start > end {
+		r.Bulk(nil)
+		return
+	}
+	r.Bulk(value[start : end+1])
+}
+
+var errNegativeOffset = &Error{Invalid, "offset is out of range"}
+
+func setrange(tx *engine.Tx, c *Call, r *Reply) {
+	key, part := c.Arg(1), c.Arg(3)
+	offset, ok := parseInt(c.Arg(2))
+	if !ok {
+		r.Error(ErrNotInteger)
+		return
+	}
+	if offset < 0 {
+		r.Error(errNegativeOffset)
+		return
+	}
+	old, alive, err := lookupString(&tx.View, key)
+	switch {
+	case err != nil:
+		r.Error(err)
+	case len(part) == 0 && alive:
+		r.Int(int64(old.Len()))
+	case len(part) == 0:
+		r.Int(0)
+	case offset > engine.ValueBytesMax-int64(len(part)):
+		r.Error(ErrLargeValue)
+	default:
+		r.Int(int64(tx.SetRange(key, int(offset), part)))
+	}
+}
