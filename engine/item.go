@@ -2,7 +2,6 @@ package engine
 
 import (
 	"bytes"
-	"math"
 	"slices"
 	"unsafe"
 )
@@ -63,7 +62,7 @@ func newItem(key []byte, length, spare int) *item {
 	it := (*item)(unsafe.Pointer(unsafe.SliceData(words)))
 	it.keyLen = uint16(len(key))
 	it.length = uint16(length)
-	it.capacity = uint16(min(len(words)*8-itemHeaderBytes-len(key), math.MaxUint16))
+	it.capacity = uint16(min(len(words)*8-itemHeaderBytes-len(key), inlineBytesMax))
 	it.kind = String
 	copy(it.key(), key)
 	return it

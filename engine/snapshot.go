@@ -16,6 +16,7 @@ type Snapshot struct {
 	header   stateHeader
 	captures []*capture // by id
 	next     int        // the capture that is walked
+	itemsMax int
 	entries  []entry
 	arena    []byte
 }
@@ -61,7 +62,7 @@ func (s *State) Snapshot() *Snapshot {
 	if !s.snapshotOpen.CompareAndSwap(false, true) {
 		panic("engine: a snapshot is still open")
 	}
-	p := &Snapshot{state: s, header: s.header()}
+	p := &Snapshot{state: s, header: s.header(), itemsMax: chunkItemsMax}
 	s.working.byID.Scan(func(_ uint64, ns *namespace) bool {
 		ns.mu.Lock()
 		defer ns.mu.Unlock()
@@ -139,7 +140,7 @@ func (p *Snapshot) collect(c *capture) {
 	p.entries, p.arena = p.entries[:0], p.arena[:0]
 	w := newWalk(c)
 	visited := 0
-	for ; visited < chunkItemsMax && len(p.arena) < chunkBytesMax; visited++ {
+	for ; visited < p.itemsMax && len(p.arena) < chunkBytesMax; visited++ {
 		it, part := w.next()
 		if it == nil {
 			c.finish()
