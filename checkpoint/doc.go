@@ -30,7 +30,7 @@
 //	sections  ordinal (4)        -> id (8), number of keys (8), header
 //	data      ordinal (4), key   -> 0, value          a value kept whole
 //	                             -> 1, first (8), length (8)   a value kept as chunks
-//	large     chunk number (8)   -> up to 64 KiB of a value
+//	large     chunk number (8)   -> up to 32 736 bytes of a value
 //
 // Numbers are big endian. All sections share the data bucket: with a bucket for each section, 50 000 sections of 20
 // keys took twice the space (209 MB instead of 103 MB for 1 M keys), and one section of 1 M keys gained 3 %.

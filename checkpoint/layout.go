@@ -20,10 +20,16 @@ const (
 const format = 1
 
 const (
-	ordinalLen     = 4        // bytes of a section's ordinal before each of its keys
-	chunkBytes     = 64 << 10 // longer values are kept as chunks of this size
-	sectionHeadLen = 8 + 8    // id and number of keys, before the header
+	ordinalLen     = 4     // bytes of a section's ordinal before each of its keys
+	sectionHeadLen = 8 + 8 // id and number of keys, before the header
 )
+
+// chunkBytes is the length of the chunks in which longer values are kept: two of them, with bbolt's page header (16),
+// their element headers (16) and keys (8), fill 16 pages exactly. 160 values of 1 MiB took 171 MB; with 64 KiB 183 MB.
+const chunkBytes = (16*pageBytes - 16 - 2*(16+8)) / 2
+
+// pageBytes is bbolt's page size, the same on every machine.
+const pageBytes = 4096
 
 // First byte of a value in the data bucket.
 const (
@@ -87,8 +93,11 @@ func readRecord(path string, b *bolt.Bucket) (record, error) {
 	if err := readNumber(path, b, "format", &version); err != nil {
 		return r, err
 	}
-	if version > format {
+	switch {
+	case version > format:
 		return r, fmt.Errorf("%w: %s has format %d, known is %d", ErrNewerFormat, path, version, format)
+	case version < format:
+		return r, corrupt(path, 0, "format %d has never been", version)
 	}
 	for name, number := range numbers {
 		if err := readNumber(path, b, name, number); err != nil {

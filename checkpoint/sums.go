@@ -22,6 +22,8 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
+func checksum(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }
+
 // sums are the checksums of a bbolt file.
 type sums struct {
 	length int64    // of the bbolt file
@@ -39,7 +41,7 @@ func (s sums) encode() []byte {
 	for _, crc := range s.crcs {
 		b = binary.BigEndian.AppendUint32(b, crc)
 	}
-	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+	return binary.BigEndian.AppendUint32(b, checksum(b))
 }
 
 // decodeSums reads the content b of the side file at path.
@@ -48,14 +50,17 @@ func decodeSums(path string, b []byte) (sums, error) {
 		return sums{}, corrupt(path, int64(len(b)), "the file of checksums ends within its header")
 	}
 	body, trailer := b[:len(b)-4], b[len(b)-4:]
-	if crc32.Checksum(body, castagnoli) != binary.BigEndian.Uint32(trailer) {
+	if checksum(body) != binary.BigEndian.Uint32(trailer) {
 		return sums{}, corrupt(path, int64(len(body)), "the file of checksums does not match its own checksum")
 	}
 	if string(body[:8]) != sumsMagic {
 		return sums{}, corrupt(path, 0, "this is no file of checksums")
 	}
-	if format := binary.BigEndian.Uint32(body[8:]); format > sumsFormat {
-		return sums{}, fmt.Errorf("%w: %s has format %d, known is %d", ErrNewerFormat, path, format, sumsFormat)
+	switch version := binary.BigEndian.Uint32(body[8:]); {
+	case version > sumsFormat:
+		return sums{}, fmt.Errorf("%w: %s has format %d, known is %d", ErrNewerFormat, path, version, sumsFormat)
+	case version < sumsFormat:
+		return sums{}, corrupt(path, 8, "format %d has never been", version)
 	}
 	s := sums{length: int64(binary.BigEndian.Uint64(body[12:]))}
 	crcs := body[sumsHeaderLen:]
@@ -73,7 +78,7 @@ func computeSums(ctx context.Context, path string, pace func(bytes int)) (sums, 
 	var s sums
 	err := readPieces(path, func(piece []byte) error {
 		s.length += int64(len(piece))
-		s.crcs = append(s.crcs, crc32.Checksum(piece, castagnoli))
+		s.crcs = append(s.crcs, checksum(piece))
 		if pace != nil {
 			pace(len(piece))
 		}
@@ -103,7 +108,7 @@ func verifySums(path string) error {
 		if number >= len(want.crcs) {
 			return corrupt(path, offset, "the file grows while it is read")
 		}
-		if got := crc32.Checksum(piece, castagnoli); got != want.crcs[number] {
+		if got := checksum(piece); got != want.crcs[number] {
 			return corrupt(path, offset, "the %d bytes from there have CRC32C %08x, recorded is %08x",
 				len(piece), got, want.crcs[number])
 		}
