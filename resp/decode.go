@@ -186,11 +186,11 @@ func (r *reader) skipBulk() (progress, error) {
 // line returns the line at pos and its size with the line break, or nil if it has not arrived. A line
 // that cannot be a number any more is an error of its own.
 func (r *reader) line(tooLong error) (line []byte, size int, err error) {
-	from := max(r.pos, r.scanned)
-	i := bytes.IndexByte(r.b.buf[from:r.end], '\n')
+	from, to := max(r.pos, r.scanned), min(r.end, r.pos+r.limits.InlineBytes)
+	i := bytes.IndexByte(r.b.buf[from:to], '\n')
 	if i < 0 {
-		r.scanned = r.end
-		if r.end-r.pos > r.limits.InlineBytes {
+		r.scanned = to
+		if to < r.end {
 			return nil, 0, tooLong
 		}
 		return nil, 0, nil

@@ -12,9 +12,6 @@ func (r *reader) inline() (progress, error) {
 	if line == nil {
 		return starved, err
 	}
-	if size > r.limits.InlineBytes+2 {
-		return starved, errInlineLength
-	}
 	before := len(r.b.spans)
 	if !r.splitWords(bytes.TrimSuffix(line, []byte{'\n'})) {
 		return starved, errQuotes
