@@ -10,6 +10,7 @@ type Call struct {
 	Spec       *Spec
 	Credential string     // in whose name
 	Namespace  engine.Ref // in which namespace
+	Only       []string   // names that the caller's token is restricted to, nil if it is not; not logged
 	Options    Options    // what the grammar found behind the leading arguments
 
 	// Of EXEC: the queued calls in order, and what WATCH saw. A queued call of class Conn is carried

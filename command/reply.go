@@ -47,6 +47,12 @@ func (r *Reply) Use(buf []byte) { r.buf, r.code = buf[:0], OK }
 // Truncate takes back what was appended after the first n bytes.
 func (r *Reply) Truncate(n int) { r.buf, r.code = r.buf[:n], OK }
 
+// Mark forgets the error of earlier answers, so that Code speaks of what follows, and returns Len.
+func (r *Reply) Mark() int {
+	r.code = OK
+	return len(r.buf)
+}
+
 // Raw appends bytes that are whole replies already, in this reply's protocol.
 func (r *Reply) Raw(b []byte) { r.buf = append(r.buf, b...) }
 

@@ -3,14 +3,16 @@ package command
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/primatomic/primatomic/auth"
 	"github.com/primatomic/primatomic/engine"
 )
 
-// Session is what a connection has said about itself, and what it has been given. It is used by the
-// connection's own goroutine; what other connections may look at is guarded by mu.
+// Session is what a connection has said about itself, and what it has been given. It is used by one
+// goroutine at a time, the connection's own or the executor's while Do runs; what other connections
+// may look at is guarded by mu or atomic.
 type Session struct {
 	ID   uint64
 	Host Host
@@ -24,28 +26,39 @@ type Session struct {
 
 	Multi Multi
 
-	mu    sync.Mutex
-	shown Shown
-
-	// Mute is how CLIENT REPLY was set.
+	// Mute is how CLIENT REPLY was set; see TakeMute.
 	Mute Mute
 	// Closing is set by QUIT: the connection ends after this answer.
 	Closing bool
+
+	mu    sync.Mutex
+	shown Shown // guarded by mu
+
+	lastSpec   atomic.Pointer[Spec] // the last call that was admitted; nil before the first
+	lastMillis atomic.Int64         // when, Unix time in ms
 }
 
-// Selected is the namespace that a session works in.
-type Selected struct {
-	Name string // "0".."15" of numbered databases
-	Ref  engine.Ref
+// NewSession returns the session of a fresh connection: RESP2, database 0, and whatever principal the
+// host gives to those who show no token (one, if authentication is off).
+func NewSession(id uint64, host Host, peer, local string) *Session {
+	s := &Session{ID: id, Host: host, Peer: peer, Local: local, Created: host.Now()}
+	s.lastMillis.Store(s.Created.UnixMilli())
+	s.begin()
+	return s
 }
 
-// Multi is the state of a transaction under construction.
-type Multi struct {
-	Active  bool
-	Broken  bool // a queued command was refused: EXEC will answer EXECABORT
-	Queue   []Call
-	Watched []Watch
-	bytes   int // held by Queue
+// begin puts the session into the state of a fresh connection.
+func (s *Session) begin() {
+	s.Principal = nil
+	if p, err := s.Host.Authenticate("", s.Host.Now()); err == nil {
+		s.Principal = p
+	}
+	s.Namespace, s.Proto = numbered(0), 2
+	s.Multi, s.Mute = Multi{}, MuteOff
+	s.mu.Lock()
+	s.shown = Shown{LibName: s.shown.LibName, LibVer: s.shown.LibVer}
+	s.mu.Unlock()
+	s.publish()
 }
 
 // Mute is what CLIENT REPLY asked for.
@@ -70,14 +83,82 @@ type Shown struct {
 	Proto                 int
 }
 
+// Shown returns what the connection looks like now. Any goroutine may call it.
+func (s *Session) Shown() Shown {
+	s.mu.Lock()
+	shown := s.shown
+	s.mu.Unlock()
+	shown.LastAt = time.UnixMilli(s.lastMillis.Load())
+	if spec := s.lastSpec.Load(); spec != nil {
+		shown.LastCommand = spec.FullName()
+	}
+	return shown
+}
+
+// Note remembers that a call was admitted, for CLIENT LIST. The executor calls it with a time that it
+// read once for a whole batch.
+func (s *Session) Note(spec *Spec, now time.Time) {
+	s.lastSpec.Store(spec)
+	s.lastMillis.Store(now.UnixMilli())
+}
+
+// publish copies what others may see. It follows every change of the fields it copies.
+func (s *Session) publish() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.shown.Credential = s.credential()
+	s.shown.Namespace = s.Namespace.Name
+	s.shown.Proto = s.Proto
+	s.shown.Watching = len(s.Multi.Watched)
+	s.shown.Multi = -1
+	if s.Multi.Active {
+		s.shown.Multi = len(s.Multi.Queue)
+	}
+}
+
+// describe changes what the client has said of itself.
+func (s *Session) describe(change func(*Shown)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change(&s.shown)
+}
+
+// credential returns the credential in whose name the session works, "" if it has none yet.
+func (s *Session) credential() string {
+	if s.Principal == nil {
+		return ""
+	}
+	return s.Principal.Credential
+}
+
+// TakeMute returns how the answer of the next call is to be treated. Unless it is MuteOff the front
+// door gives the executor that one call alone, and asks Silences afterwards.
+func (s *Session) TakeMute() Mute {
+	mute := s.Mute
+	if mute == MuteNext {
+		s.Mute = MuteOff
+	}
+	return mute
+}
+
+// Silences reports whether the front door is to drop the answer of a call before which TakeMute
+// returned mute. An answer to CLIENT REPLY ON and to RESET is sent.
+func (s *Session) Silences(mute Mute) bool {
+	return mute == MuteNext || mute == MuteOn && s.Mute == MuteOn
+}
+
+// Halts reports whether the executor must return after the call that it has just carried out, because
+// what follows is the front door's to decide: the connection closes, or answers are dropped.
+func (s *Session) Halts() bool { return s.Closing || s.Mute != MuteOff }
+
 // Host is the process that serves a session, as its commands of class Conn see it.
 type Host interface {
+	// Authenticator verifies tokens. Without authentication it vouches for the empty token too.
+	auth.Authenticator
 	Now() time.Time
-	// Authenticate verifies a token.
-	Authenticate(token string) (*auth.Principal, *Error)
 	// FindNamespace looks a named namespace up, linearizably. NoNamespace if there is none.
 	FindNamespace(ctx context.Context, name string) (engine.Info, *Error)
-	// Watch returns what a WATCH of a key sees at this moment.
+	// Watch returns what a WATCH of a key sees at this moment. The key is the caller's.
 	Watch(credential string, ref engine.Ref, key []byte) (Watch, *Error)
 	// Node answers what is asked of the process as a whole.
 	Node() Node
@@ -95,12 +176,3 @@ type Node interface {
 	// Kill ends a session's connection; false if there is no such session.
 	Kill(id uint64) bool
 }
-
-// InfoSection is one section of INFO.
-type InfoSection struct {
-	Name   string // "Server"
-	Fields []InfoField
-}
-
-// InfoField is one line of INFO.
-type InfoField struct{ Name, Value string }

@@ -1,0 +1,292 @@
+package command
+
+import (
+	"context"
+
+	"github.com/primatomic/primatomic/engine"
+)
+
+// Bounds of a transaction. Each queued call and each watched key is counted with an overhead, so the
+// bound on bytes bounds their number too.
+const (
+	transactionBytesMax = 64 << 20
+	queuedOverhead      = 256 // a Call and its place in the queue
+	argOverhead         = 24  // a slice header
+)
+
+func transactionCommands() []*Spec {
+	return []*Spec{
+		{
+			Name: "multi", Conn: multi, Family: Transactions, Since: "0.1.0", Cost: "O(1)",
+			Flags:   Fast | MultiNow,
+			Summary: "Starts a transaction.",
+		},
+		{
+			Name: "exec", Write: execWrite, Family: Transactions, Since: "0.1.0", Cost: "that of its commands",
+			Flags:   MultiNow | Barrier | AnyNamespace | NoKeys,
+			Summary: "Carries out the commands of a transaction at one moment.",
+		},
+		{
+			Name: "discard", Conn: discard, Family: Transactions, Since: "0.1.0", Cost: "O(N) in queued commands",
+			Flags:   Fast | MultiNow,
+			Summary: "Forgets a transaction and what was watched.",
+		},
+		{
+			Name: "watch", Conn: watch, Family: Transactions, Since: "0.1.0", Cost: "O(1) per key",
+			Flags:   Fast | MultiNow | Barrier,
+			Args:    []Arg{Many(Key("key", Inspects))},
+			Summary: "Lets the next EXEC do nothing if one of the keys changes before it.",
+		},
+		{
+			Name: "unwatch", Conn: unwatch, Family: Transactions, Since: "0.1.0", Cost: "O(1)",
+			Flags:   Fast,
+			Summary: "Forgets what was watched.",
+		},
+	}
+}
+
+// Multi is the state of a transaction under construction.
+type Multi struct {
+	Active  bool
+	Broken  bool // a queued command was refused: EXEC will answer EXECABORT
+	Queue   []Call
+	Watched []Watch
+	bytes   int // held by Queue and Watched
+}
+
+func (m *Multi) charge(bytes int) *Error {
+	if m.bytes+bytes > transactionBytesMax {
+		return Errorf(TooLarge, "transaction is too large: its commands and watched keys take more than %d bytes",
+			transactionBytesMax)
+	}
+	m.bytes += bytes
+	return nil
+}
+
+func multi(_ context.Context, s *Session, _ *Call, r *Reply) {
+	if s.Multi.Active {
+		r.Error(&Error{Invalid, "MULTI calls can not be nested"})
+		return
+	}
+	s.Multi.Active = true
+	s.publish()
+	r.OK()
+}
+
+func discard(_ context.Context, s *Session, _ *Call, r *Reply) {
+	if !s.Multi.Active {
+		r.Error(&Error{Invalid, "DISCARD without MULTI"})
+		return
+	}
+	s.endMulti()
+	r.OK()
+}
+
+func unwatch(_ context.Context, s *Session, _ *Call, r *Reply) {
+	s.unwatch()
+	r.OK()
+}
+
+// watch is WATCH. It is watched either all keys or none.
+func watch(_ context.Context, s *Session, c *Call, r *Reply) {
+	if s.Multi.Active {
+		r.Error(&Error{Invalid, "WATCH inside MULTI is not allowed"})
+		return
+	}
+	if err := s.watch(c); err != nil {
+		r.Error(err)
+		return
+	}
+	s.publish()
+	r.OK()
+}
+
+func (s *Session) watch(c *Call) *Error {
+	if err := s.mayRead(c.Spec); err != nil {
+		return err
+	}
+	before, charged := len(s.Multi.Watched), s.Multi.bytes
+	for _, key := range c.Args[1:] {
+		seen, err := s.Host.Watch(c.Credential, c.Namespace, key)
+		if err == nil {
+			err = s.Multi.charge(queuedOverhead + len(key))
+		}
+		if err != nil {
+			clear(s.Multi.Watched[before:])
+			s.Multi.Watched, s.Multi.bytes = s.Multi.Watched[:before], charged
+			return err
+		}
+		seen.Key = append([]byte(nil), key...)
+		s.Multi.Watched = append(s.Multi.Watched, seen)
+	}
+	return nil
+}
+
+// unwatch forgets what was watched.
+func (s *Session) unwatch() {
+	for i := range s.Multi.Watched {
+		s.Multi.bytes -= queuedOverhead + len(s.Multi.Watched[i].Key)
+	}
+	s.Multi.Watched = nil
+	s.publish()
+}
+
+// endMulti forgets the transaction and what was watched.
+func (s *Session) endMulti() {
+	s.Multi = Multi{}
+	s.publish()
+}
+
+// Enqueue keeps a copy of an admitted call for EXEC. The gate answers QUEUED, or what Refuse makes of
+// the error.
+func (s *Session) Enqueue(c *Call) *Error {
+	if c.Spec.Flags.Has(NoMulti) {
+		return &Error{Invalid, "Command not allowed inside a transaction"}
+	}
+	bytes := 0
+	for _, arg := range c.Args {
+		bytes += len(arg)
+	}
+	if err := s.Multi.charge(queuedOverhead + len(c.Args)*argOverhead + bytes); err != nil {
+		return err
+	}
+	queued := *c
+	queued.Args = make([][]byte, len(c.Args))
+	text := make([]byte, 0, bytes)
+	for i, arg := range c.Args {
+		at := len(text)
+		text = append(text, arg...)
+		queued.Args[i] = text[at:len(text):len(text)]
+	}
+	s.Multi.Queue = append(s.Multi.Queue, queued)
+	s.publish()
+	return nil
+}
+
+// execReads is the row of an EXEC of reads of one namespace.
+var execReads = &Spec{Name: "exec", Read: execRead, Family: Transactions, Flags: AnyNamespace | NoKeys}
+
+// TakeExec turns the session's transaction into the EXEC call c: it fills Sub, Watched and Answers,
+// and the namespace that the transaction starts from. Queued calls of class Conn are carried out here, so
+// that a SELECT among them holds for the calls behind it; so they take effect even if a watched key
+// lets the rest do nothing. If nothing is left but reads of one namespace, c becomes a call of class Read.
+// An error is the answer to EXEC. In either case the session's transaction is over.
+func (s *Session) TakeExec(ctx context.Context, c *Call) *Error {
+	m := s.Multi
+	s.endMulti()
+	switch {
+	case !m.Active:
+		return &Error{Invalid, "EXEC without MULTI"}
+	case m.Broken:
+		return ErrExecAbort
+	}
+	c.Sub, c.Watched = m.Queue, m.Watched
+	if c.Sub == nil {
+		c.Sub = []Call{}
+	}
+	c.Answers = make([][]byte, len(c.Sub))
+	for i := range c.Sub {
+		sub := &c.Sub[i]
+		answer := NewReply(s.Proto, nil)
+		if err := s.admitQueued(sub); err != nil {
+			answer.Error(err)
+		} else if sub.Spec.Class() == Conn {
+			sub.Spec.Conn(ctx, s, sub, answer)
+		} else {
+			continue
+		}
+		*sub, c.Answers[i] = Call{}, answer.Bytes()
+	}
+	c.settleNamespace()
+	if c.Class() == Read {
+		c.Spec = execReads
+	}
+	return nil
+}
+
+// admitQueued asks again what was asked when the call was queued: a SELECT before it may have changed
+// its namespace, and time has passed.
+func (s *Session) admitQueued(c *Call) *Error {
+	if err := c.Parse(); err != nil {
+		return err
+	}
+	return s.Admit(c)
+}
+
+// settleNamespace lets a transaction start from the first namespace that one of its calls needs, and
+// gives that to the calls that need none, so that they do not make it one of several namespaces.
+func (c *Call) settleNamespace() {
+	c.Namespace = engine.NoNamespace
+	for i := range c.Sub {
+		if sub := &c.Sub[i]; sub.Spec != nil && sub.Namespace != engine.NoNamespace {
+			c.Namespace = sub.Namespace
+			break
+		}
+	}
+	for i := range c.Sub {
+		if sub := &c.Sub[i]; sub.Spec != nil && sub.Namespace == engine.NoNamespace {
+			sub.Namespace = c.Namespace
+		}
+	}
+}
+
+// execRead answers a transaction of reads.
+func execRead(v *engine.View, c *Call, r *Reply) {
+	r.Array(len(c.Sub))
+	for i := range c.Sub {
+		if sub := &c.Sub[i]; sub.Spec != nil {
+			sub.Spec.Read(v, sub, r)
+		} else {
+			c.answered(i, r)
+		}
+	}
+	r.code = OK // an error of one call is not an error of EXEC
+}
+
+// execWrite carries a transaction out. A call that fails is undone alone; what the others did stays.
+func execWrite(tx *engine.Tx, c *Call, r *Reply) {
+	for i := range c.Watched {
+		w := &c.Watched[i]
+		in, found := tx.In(w.Namespace)
+		if !found || in.ChangedSince(w.Key, w.Revision, w.Alive) {
+			r.NullArray()
+			return
+		}
+	}
+	r.Array(len(c.Sub))
+	for i := range c.Sub {
+		if c.Sub[i].Spec != nil {
+			execOne(tx, &c.Sub[i], r)
+		} else {
+			c.answered(i, r)
+		}
+	}
+	r.code = OK // an error of one call is not an error of EXEC
+}
+
+func execOne(tx *engine.Tx, sub *Call, r *Reply) {
+	in, found := tx.In(sub.Namespace)
+	switch {
+	case !found:
+		r.Error(errNamespaceGone)
+	case sub.Spec.Read != nil:
+		sub.Spec.Read(&in.View, sub, r)
+	default:
+		mark := tx.Mark()
+		r.code = OK
+		sub.Spec.Write(in, sub, r)
+		if r.code != OK {
+			tx.RollbackTo(mark)
+		}
+	}
+}
+
+// answered appends the answer of a queued call that was carried out before the transaction was
+// proposed. Only the node that serves the client has it, and only there the reply is sent.
+func (c *Call) answered(i int, r *Reply) {
+	if i < len(c.Answers) {
+		r.Raw(c.Answers[i])
+		return
+	}
+	r.Null()
+}
