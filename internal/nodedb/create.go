@@ -1,0 +1,108 @@
+package nodedb
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// tempPattern names the files under which a new node.db is prepared. Open removes them.
+const tempPattern = "node.db.*.tmp"
+
+// create makes a node.db with new ids, or leaves alone the one that another process made meanwhile.
+func create(dir string, random io.Reader) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	if err := requireUnused(dir); err != nil {
+		return err
+	}
+	temp, err := prepare(dir, random)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(dir, fileName)
+	if err := os.Link(temp, path); err != nil { // a link never replaces a file, as a rename would
+		if _, statErr := os.Stat(path); statErr != nil {
+			return err
+		}
+	}
+	return errors.Join(syncDir(dir), syncDir(filepath.Dir(dir)))
+}
+
+// requireUnused refuses a directory in which a node has already kept a log or checkpoints.
+func requireUnused(dir string) error {
+	for _, name := range []string{"wal", "checkpoint"} {
+		entries, err := os.ReadDir(filepath.Join(dir, name))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if len(entries) > 0 {
+			return fmt.Errorf("%w (found: %s)", ErrMissing, filepath.Join(name, entries[0].Name()))
+		}
+	}
+	return nil
+}
+
+// prepare writes and syncs a complete file under a temporary name of its own.
+func prepare(dir string, random io.Reader) (temp string, err error) {
+	id, err := newIdentity(random)
+	if err != nil {
+		return "", err
+	}
+	file, err := os.CreateTemp(dir, tempPattern)
+	if err != nil {
+		return "", err
+	}
+	if err := file.Close(); err != nil {
+		return "", err
+	}
+	db, err := bolt.Open(file.Name(), 0o600, &bolt.Options{Timeout: time.Second, PageSize: pageBytes})
+	if err != nil {
+		return "", err
+	}
+	err = db.Update(func(tx *bolt.Tx) error {
+		b, err := tx.CreateBucket(bucketName)
+		if err != nil {
+			return err
+		}
+		if err := b.Put(keyFormat, binary.BigEndian.AppendUint32(nil, format)); err != nil {
+			return err
+		}
+		return b.Put(keyIdentity, id.encode())
+	})
+	if closeErr := db.Close(); err == nil {
+		err = closeErr
+	}
+	return file.Name(), err
+}
+
+// removeTemporary removes prepared files: the one just linked and those that crashes left. Called by the holder of the
+// lock; a process that is about to link one of them finds node.db there.
+func removeTemporary(dir string) error {
+	temps, err := filepath.Glob(filepath.Join(dir, tempPattern))
+	if err != nil {
+		return err
+	}
+	for _, temp := range temps {
+		if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

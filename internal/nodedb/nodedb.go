@@ -1,0 +1,172 @@
+package nodedb
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+var (
+	// ErrLocked says that another process has the data directory open.
+	ErrLocked = errors.New("another process uses this data directory")
+	// ErrNewerFormat says that a newer version of the program wrote the file.
+	ErrNewerFormat = errors.New("the data directory was written by a newer version; start that version or a later one")
+	// ErrDamaged says that the file is not what was written.
+	ErrDamaged = errors.New("node.db is damaged; if the cluster has other members, remove this node from it, " +
+		"empty the data directory and let the node join as a new one; restore a single node from its last backup")
+	// ErrMissing says that node.db is gone while other data of the node is there.
+	ErrMissing = errors.New("node.db is missing, but the directory holds a node's data; put node.db back, " +
+		"or start with an empty data directory")
+)
+
+// errPanic marks damage that bbolt met with a panic.
+var errPanic = errors.New("bbolt panics")
+
+const (
+	fileName = "node.db"
+	// format is the version of the whole data directory's layout.
+	format             = 1
+	lockTimeoutDefault = time.Second
+)
+
+var (
+	bucketName  = []byte("node")
+	keyFormat   = []byte("format")
+	keyIdentity = []byte("identity")
+)
+
+// Options of Open.
+type Options struct {
+	// Random is where a new node's ids are drawn from: crypto/rand.Reader outside of tests.
+	Random io.Reader
+	// LockTimeout bounds how long Open waits for another process to let go; 0 means a second.
+	LockTimeout time.Duration
+}
+
+// DB is an open node.db. It holds the file's lock until Close.
+type DB struct {
+	bolt     *bolt.DB
+	identity Identity
+}
+
+// Open opens the node.db of the data directory dir, or founds a new node there, and raises the process number. The
+// directory is created if missing. The error is, or wraps, ErrLocked, ErrNewerFormat, ErrDamaged, ErrMissing, or one
+// of the file system.
+func Open(dir string, o Options) (*DB, error) {
+	db, err := open(dir, o)
+	if err != nil {
+		return nil, fmt.Errorf("data directory %s: %w", dir, err)
+	}
+	return db, nil
+}
+
+func open(dir string, o Options) (*DB, error) {
+	if o.LockTimeout == 0 {
+		o.LockTimeout = lockTimeoutDefault
+	}
+	path := filepath.Join(dir, fileName)
+	_, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = create(dir, o.Random)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := checkPages(path); err != nil {
+		return nil, err
+	}
+	file, err := openBolt(path, o.LockTimeout)
+	if err != nil {
+		return nil, err
+	}
+	db := &DB{bolt: file}
+	err = guarded(db.raise)
+	if err == nil {
+		err = removeTemporary(dir)
+	}
+	if errors.Is(err, errPanic) {
+		return nil, err // bbolt may have kept its locks: Close could wait for ever
+	}
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return db, nil
+}
+
+// openBolt opens an existing file whose page headers have been checked.
+func openBolt(path string, timeout time.Duration) (db *bolt.DB, err error) {
+	err = guarded(func() error {
+		db, err = bolt.Open(path, 0o600, &bolt.Options{Timeout: timeout, FreelistType: bolt.FreelistMapType})
+		return err
+	})
+	switch {
+	case errors.Is(err, bolt.ErrTimeout):
+		return nil, ErrLocked
+	case errors.Is(err, bolt.ErrInvalid), errors.Is(err, bolt.ErrChecksum), errors.Is(err, bolt.ErrVersionMismatch):
+		return nil, fmt.Errorf("%w (%v)", ErrDamaged, err)
+	}
+	return db, err
+}
+
+// guarded turns a panic of bbolt over a damaged page, or a fault in its mapped memory, into ErrDamaged.
+func guarded(fn func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w (%w: %v)", ErrDamaged, errPanic, p)
+		}
+	}()
+	return fn()
+}
+
+// raise makes the next process number durable. It is written twice: bbolt keeps the last two states and falls back to
+// the earlier one when the page of the later is damaged, and that must not bring an old number back.
+func (db *DB) raise() error {
+	err := db.bolt.Update(func(tx *bolt.Tx) error {
+		id, err := read(tx)
+		if err != nil {
+			return err
+		}
+		id.Process++
+		db.identity = id
+		return tx.Bucket(bucketName).Put(keyIdentity, id.encode())
+	})
+	if err != nil {
+		return err
+	}
+	return db.bolt.Update(func(tx *bolt.Tx) error {
+		return tx.Bucket(bucketName).Put(keyIdentity, db.identity.encode())
+	})
+}
+
+func read(tx *bolt.Tx) (Identity, error) {
+	b := tx.Bucket(bucketName)
+	if b == nil || len(b.Get(keyFormat)) != 4 {
+		return Identity{}, fmt.Errorf("%w (no format)", ErrDamaged)
+	}
+	switch version := binary.BigEndian.Uint32(b.Get(keyFormat)); {
+	case version > format:
+		return Identity{}, fmt.Errorf("%w (format %d, known is %d)", ErrNewerFormat, version, format)
+	case version < format:
+		return Identity{}, fmt.Errorf("%w (format %d has never been)", ErrDamaged, version)
+	}
+	id, ok := decodeIdentity(b.Get(keyIdentity))
+	if !ok {
+		return Identity{}, fmt.Errorf("%w (its record does not match its checksum)", ErrDamaged)
+	}
+	return id, nil
+}
+
+// Identity returns who this node is in this process.
+func (db *DB) Identity() Identity { return db.identity }
+
+// Close lets the next process have the data directory.
+func (db *DB) Close() error { return db.bolt.Close() }
