@@ -46,7 +46,7 @@
 //	 24  4  durable: offset in this segment up to which all was synced when the frame was written (all
 //	        earlier segments were). A valid frame with a higher one proves that a bad place was durable
 //	 28  1  kind: 1 state, 2 seal
-//	 29  1  flags: 1 the entries are copies of older ones
+//	 29  1  flags: 1 the entries are copies of older ones, 2 a snapshot replaced what was before
 //	 30  2  zero
 //
 //	 state: what is known of a group in full, so that its last frame alone tells everything

@@ -70,12 +70,14 @@ func (g *group) find(index uint64) (a anchor, limit uint64) {
 
 // apply brings the group to what a state frame in segment seq says. The frame is known to continue it.
 func (g *group) apply(f *frame, seq uint64) {
-	g.hard, g.stated, g.statedBase = f.hard, seq, f.state.base.Index
-	if f.mark.Index > g.mark.Index {
-		g.install(f.mark)
-	}
-	if f.state.base.Index > g.base.Index {
-		g.release(f.state.base)
+	g.hard, g.mark = f.hard, f.mark
+	g.stated, g.statedBase = seq, f.base.Index
+	switch {
+	case f.flags&flagReset != 0:
+		g.drop()
+		g.base, g.last, g.from = f.base, f.base.Index, f.base.Index+1
+	case f.base.Index > g.base.Index:
+		g.release(f.base)
 	}
 	if f.count == 0 {
 		return
@@ -92,16 +94,6 @@ func (g *group) apply(f *frame, seq uint64) {
 		g.truncate(f.first)
 	}
 	g.place(f, seq, replaces)
-}
-
-// install notes a snapshot. Entries after it stay only if the log holds its last entry.
-func (g *group) install(m SnapshotMark) {
-	held := g.holds(m)
-	g.mark = m
-	if !held {
-		g.drop()
-		g.base, g.last, g.from = m, m.Index, m.Index+1
-	}
 }
 
 // drop forgets all entries.

@@ -46,8 +46,11 @@ const (
 	kindSeal  = 2 // no content but what every frame tells: what is durable, and which segments are needed
 )
 
-// flagCopy marks a state frame whose entries restate older ones: it replaces nothing and truncates nothing.
-const flagCopy = 1
+// Flags of a state frame.
+const (
+	flagCopy  = 1 // the entries restate older ones: they replace nothing and truncate nothing
+	flagReset = 2 // a snapshot replaced the log: nothing from before counts, the base is the mark
+)
 
 // Layout of frames; doc.go draws it.
 const (

@@ -54,51 +54,51 @@ func (l *Log) Append(rec *Record) error {
 	if l.failed != nil {
 		return l.failed
 	}
-	g, st, err := l.plan(rec)
+	g, st, flags, err := l.plan(rec)
 	if err != nil {
 		return err
 	}
-	return l.appendState(g, st, rec.Entries, 0)
+	return l.appendState(g, st, rec.Entries, flags)
 }
 
-// plan checks that a record continues its group's log and returns the body to be written for it.
-func (l *Log) plan(rec *Record) (*group, state, error) {
+// plan checks that a record continues its group's log and returns the body and flags to be written for it.
+func (l *Log) plan(rec *Record) (g *group, st state, flags uint8, err error) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	g := l.groups[rec.Group]
-	if g == nil {
+	if g = l.groups[rec.Group]; g == nil {
 		g = newGroup()
 	}
-	st := state{group: rec.Group, hard: rec.HardState, mark: g.mark, base: g.base}
-	last, held := g.last, true
+	st = state{group: rec.Group, hard: rec.HardState, mark: g.mark, base: g.base}
+	last := g.last
 	if m := rec.Snapshot; m != nil {
 		if m.Index < g.mark.Index || m.Index < g.base.Index {
-			return nil, st, invalid(rec, "its snapshot at %d is older than what is there", m.Index)
+			return g, st, 0, invalid(rec, "its snapshot at %d is older than what is there", m.Index)
 		}
-		if st.mark, held = *m, g.holds(*m); !held {
-			st.base, last = *m, m.Index
+		st.mark = *m
+		if !g.holds(*m) {
+			st.base, last, flags = *m, m.Index, flagReset
 		}
 	}
 	if rec.HardState.Term < g.hard.Term || rec.HardState.Commit < g.hard.Commit {
-		return nil, st, invalid(rec, "its hard state %v is older than %v", rec.HardState, g.hard)
+		return g, st, 0, invalid(rec, "its hard state %v is older than %v", rec.HardState, g.hard)
 	}
-	if len(rec.Entries) > 0 {
-		st.first, st.count = rec.Entries[0].Index, uint32(len(rec.Entries))
-		if st.first > last+1 || st.first <= st.base.Index || st.first <= g.hard.Commit && st.first <= last {
-			return nil, st, invalid(rec, "its first entry is %d; the log ends at %d, %d is committed",
+	if n := len(rec.Entries); n > 0 {
+		st.first, st.count = rec.Entries[0].Index, uint32(n)
+		if st.first > last+1 || st.first <= max(st.base.Index, g.hard.Commit) {
+			return g, st, 0, invalid(rec, "its first entry is %d; the log ends at %d, %d is committed",
 				st.first, last, g.hard.Commit)
 		}
 		for i := range rec.Entries {
-			if rec.Entries[i].Index != st.first+uint64(i) {
-				return nil, st, invalid(rec, "entry %d follows %d", rec.Entries[i].Index, st.first+uint64(i)-1)
+			if want := st.first + uint64(i); rec.Entries[i].Index != want {
+				return g, st, 0, invalid(rec, "entry %d stands in the place of %d", rec.Entries[i].Index, want)
 			}
 		}
-		last = st.first + uint64(st.count) - 1
+		last = st.first + uint64(n) - 1
 	}
 	if rec.HardState.Commit > last {
-		return nil, st, invalid(rec, "its commit index %d is behind its log's end %d", rec.HardState.Commit, last)
+		return g, st, 0, invalid(rec, "it commits %d, but the log ends at %d", rec.HardState.Commit, last)
 	}
-	return g, st, nil
+	return g, st, flags, nil
 }
 
 func invalid(rec *Record, format string, args ...any) error {
@@ -130,9 +130,8 @@ func (l *Log) appendState(g *group, st state, entries []Entry, flags uint8) erro
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.groups[st.group] = g
-	drops := g.last > 0 && (st.base.Index > g.base.Index || flags&flagCopy != 0)
 	g.apply(&f, l.current().seq)
-	l.released = l.released || drops
+	l.released = l.released || flags != 0 // older segments may not be needed any more
 	return nil
 }
 
