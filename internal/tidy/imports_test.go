@@ -1,0 +1,83 @@
+package tidy
+
+import (
+	"path"
+	"slices"
+	"strings"
+)
+
+// mayImport is the table of who may import whom, by the first folder of the import path. Everyone may import
+// internal/*, and internal/* nothing but internal/*. A folder that is not in the table may not exist.
+var mayImport = map[string][]string{
+	"engine":     {},
+	"wal":        {},
+	"checkpoint": {},
+	"auth":       {},
+	"proto":      {},
+	"internal":   {},
+
+	"command": {"engine", "auth"},
+	"raft":    {"wal"},
+	"resp":    {"command", "auth"},
+	"grpcapi": {"command", "auth", "proto"},
+	"store":   {"command", "engine", "raft", "checkpoint", "auth"},
+
+	"server": {"resp", "grpcapi", "proto", "command", "store", "engine", "raft", "wal", "checkpoint", "auth"},
+	"client": {"proto"},
+	"bench":  {"client", "proto"},
+
+	// Offline check reads wal and checkpoint; token new signs with auth.
+	"cmd": {"server", "wal", "checkpoint", "auth", "client"},
+
+	"integration": {anyone},
+}
+
+const anyone = "*"
+
+// badNames say nothing about what is in a package.
+var badNames = []string{"util", "utils", "common", "helper", "helpers", "types", "base", "misc"}
+
+// goPackage is what the go command tells about a package.
+type goPackage struct {
+	ImportPath                         string
+	Name                               string
+	Imports, TestImports, XTestImports []string
+}
+
+// checkImports applies the table to packages, their tests included.
+func checkImports(packages []goPackage) []finding {
+	var findings []finding
+	for _, p := range packages {
+		from := strings.TrimPrefix(p.ImportPath, module)
+		for _, name := range []string{path.Base(from), p.Name} {
+			if slices.Contains(badNames, name) {
+				findings = append(findings, finding{"package name", from, 1, "name it after what it does"})
+				break
+			}
+		}
+		allowed, known := mayImport[firstFolder(from)]
+		if !known {
+			findings = append(findings, finding{"unknown folder", from, 1, "add it to mayImport"})
+		}
+		seen := map[string]bool{}
+		for _, imported := range slices.Concat(p.Imports, p.TestImports, p.XTestImports) {
+			to, ours := strings.CutPrefix(imported, module)
+			if ours && !seen[to] && !edgeAllowed(from, to, allowed) {
+				findings = append(findings, finding{"import", from + " -> " + to, 1, "see mayImport"})
+			}
+			seen[to] = true
+		}
+	}
+	return findings
+}
+
+func edgeAllowed(from, to string, allowed []string) bool {
+	target := firstFolder(to)
+	return target == "internal" || target == firstFolder(from) ||
+		slices.Contains(allowed, target) || slices.Contains(allowed, anyone)
+}
+
+func firstFolder(path string) string {
+	first, _, _ := strings.Cut(path, "/")
+	return first
+}
