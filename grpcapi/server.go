@@ -13,7 +13,6 @@ import (
 	"golang.org/x/net/netutil"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
@@ -46,7 +45,7 @@ type Options struct {
 // Server is the gRPC listener.
 type Server struct {
 	grpc   *grpc.Server
-	health *health.Server
+	health *healthDoor
 	conns  int
 }
 
@@ -58,7 +57,7 @@ func New(o Options) *Server {
 	if o.ConnectionsMax <= 0 {
 		o.ConnectionsMax = connectionsMax
 	}
-	s := &Server{grpc: grpc.NewServer(options(o.TLS)...), health: health.NewServer(), conns: o.ConnectionsMax}
+	s := &Server{grpc: grpc.NewServer(options(o.TLS)...), health: newHealthDoor(), conns: o.ConnectionsMax}
 	s.SetServing(false)
 	g := gate{host: o.Host, log: o.Logger}
 	s.grpc.RegisterService(g.guard(primatomicv1.KeyValue_ServiceDesc), &service{
@@ -97,18 +96,11 @@ func (s *Server) Serve(l net.Listener) error {
 }
 
 // SetServing sets what health checks answer, for the whole server ("") and for the KeyValue service.
-func (s *Server) SetServing(serving bool) {
-	state := healthv1.HealthCheckResponse_NOT_SERVING
-	if serving {
-		state = healthv1.HealthCheckResponse_SERVING
-	}
-	s.health.SetServingStatus("", state)
-	s.health.SetServingStatus(primatomicv1.KeyValue_ServiceDesc.ServiceName, state)
-}
+func (s *Server) SetServing(serving bool) { s.health.set(serving) }
 
 // Stop takes no more calls and waits for those on their way, until ctx ends; then it breaks them off.
 func (s *Server) Stop(ctx context.Context) {
-	s.health.Shutdown()
+	s.health.close()
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)

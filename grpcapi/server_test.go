@@ -59,8 +59,12 @@ func (f *fakeExecutor) Do(
 	f.lines = append(f.lines, s.Principal.Credential+" "+s.Namespace.Name+"> "+short(line))
 	f.mu.Unlock()
 	if name, isSelect := strings.CutPrefix(line, "SELECT "); isSelect {
-		if name == "nowhere" {
+		switch name {
+		case "nowhere":
 			out.Error(command.Errorf(command.NoNamespace, "no namespace is named %q", name))
+			return 1
+		case "", "16":
+			out.Error(command.Errorf(command.Invalid, "DB index is out of range"))
 			return 1
 		}
 		s.Namespace.Name = name
@@ -143,6 +147,21 @@ func TestHealthFollowsSetServing(t *testing.T) {
 				t.Errorf("service %q, serving %v: %v, %v", name, serving, reply, err)
 			}
 		}
+	}
+}
+
+func TestStopDoesNotWaitForWatchersOfHealth(t *testing.T) {
+	f := start(t, auth.Off(), answerOK)
+	stream, err := healthv1.NewHealthClient(f.conn).Watch(t.Context(), &healthv1.HealthCheckRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stream.Recv(); err != nil {
+		t.Fatal(err)
+	}
+	f.server.Stop(context.Background())
+	for err == nil { // a last word may come first
+		_, err = stream.Recv()
 	}
 }
 

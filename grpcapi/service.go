@@ -59,10 +59,19 @@ func (s *service) runIn(
 		s.namespaces.forget(owner)
 	}
 	if _, err := s.run(ctx, session, word("SELECT"), []byte(namespace)); err != nil {
-		return command.Value{}, err
+		return command.Value{}, notSelected(namespace, err)
 	}
 	s.namespaces.put(owner, session.Namespace)
 	return s.run(ctx, session, args...)
+}
+
+// notSelected is the error of a SELECT that was refused. To Redis clients a number that names nothing is
+// a malformed index; here it is a namespace that does not exist, like any other name.
+func notSelected(namespace string, err *command.Error) *command.Error {
+	if err.Code == command.Invalid && namespace != "" && strings.Trim(namespace, "0123456789") == "" {
+		return command.Errorf(command.NoNamespace, "no namespace is named %q", namespace)
+	}
+	return err
 }
 
 func word(s string) []byte { return []byte(s) }
