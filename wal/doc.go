@@ -38,7 +38,7 @@
 // sector that is all zeros was not written; and no value of a client can look like a frame.
 //
 //	  0  4  size of the frame, a multiple of 8
-//	  4  4  check: CRC32C of size and offset. Size and check lie in one sector, so a size that fails the
+//	  4  4  check: CRC32C of size and offset (4 bytes each). Size and check lie in one sector, so a size that fails the
 //	        check was damaged, and one that passes can be trusted to say which sectors the frame has
 //	  8  4  CRC32C of bytes 12.. up to the data: head, body and table
 //	 12  4  the CRC of the frame before, across segments: a missing frame is found out

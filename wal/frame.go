@@ -104,9 +104,9 @@ func (r *frameReader) size(offset int64) (size uint32, v verdict, reason string,
 		}
 		return 0, damaged, "zeros where a frame starts, in a sector that was written", nil
 	}
-	var word [wordBytes]byte
-	r.seg.xor(word[:], p, offset)
-	size = little.Uint32(word[:])
+	word := r.chunk[:wordBytes]
+	r.seg.xor(word, p, offset)
+	size = little.Uint32(word)
 	if little.Uint32(word[4:]) != r.seg.check(offset, size) {
 		return 0, damaged, "the size of the frame does not match its check", nil
 	}

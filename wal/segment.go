@@ -146,11 +146,13 @@ func (s *segment) corrupt(offset int64, reason string) error {
 }
 
 // check is the CRC that guards the size of a frame at an offset, before the frame itself can be verified.
+// It is worked out by hand because crc32.Update would put the eight bytes on the heap.
 func (s *segment) check(offset int64, size uint32) uint32 {
-	var p [12]byte
-	little.PutUint32(p[:], size)
-	little.PutUint64(p[4:], uint64(offset))
-	return crc32.Update(s.seed, castagnoli, p[:])
+	crc := ^s.seed
+	for v, i := uint64(size)|uint64(offset)<<32, 0; i < 8; v, i = v>>8, i+1 {
+		crc = castagnoli[byte(crc)^byte(v)] ^ crc>>8
+	}
+	return ^crc
 }
 
 // xor masks or unmasks src, which starts at the given offset of the file, into dst. They may be the same.

@@ -152,8 +152,7 @@ func (l *Log) write(f *frame, entries []Entry) error {
 		}
 	}
 	if err == nil {
-		var zeros [align]byte
-		err = l.put(zeros[:f.end()-l.end])
+		err = l.put(padding[:f.end()-l.end])
 	}
 	if err != nil {
 		return l.fail(err)
@@ -162,6 +161,8 @@ func (l *Log) write(f *frame, entries []Entry) error {
 	l.unsealed = f.kind == kindState || l.unsealed && f.off > l.durable
 	return nil
 }
+
+var padding [align]byte // a variable, because what is masked escapes to the heap
 
 // put masks bytes into the buffer, and writes the buffer out whenever it is full.
 func (l *Log) put(p []byte) error {
