@@ -25,6 +25,7 @@ type applier struct {
 	scratch  []Entry
 	ownTerm  bool // the batch in work holds an entry of the term it was handed out in
 	lastTerm Term // term of the entry applied last
+	bytes    int  // size of the payloads of the batch in work that are applied
 }
 
 // applyOrder is one MsgStorageApply.
@@ -102,6 +103,7 @@ func (a *applier) apply(entries []*pb.Entry) {
 	clear(a.scratch)
 	a.scratch = a.scratch[:0]
 	for _, e := range entries {
+		a.bytes += len(e.GetData())
 		a.scratch = append(a.scratch, Entry{
 			Term:  Term(e.GetTerm()),
 			Index: Index(e.GetIndex()),
@@ -152,10 +154,11 @@ func (a *applier) finish() {
 	done := applyDone{
 		index:    Index(a.group.applied.Load()),
 		last:     a.lastTerm,
+		bytes:    a.bytes,
 		response: a.order.response,
 	}
 	a.order = applyOrder{}
-	a.ownTerm = false
+	a.ownTerm, a.bytes = false, 0
 	a.group.inbox.put(func(m *mail) { m.applied = append(m.applied, done) })
 	a.group.shard.wake(a.group)
 }

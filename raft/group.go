@@ -53,9 +53,12 @@ type Group struct {
 	// appends and entryAppends count the MsgStorageAppends at the writer, and those of them
 	// that carry entries.
 	appends, entryAppends int
-	reads                 readQueue
-	change                *confChangeOrder // proposed here and not yet applied
-	changeSeq             uint64
+	// unappliedBytes is the size of what this leader has proposed and not yet applied. Entries of
+	// former leaders count down too, so it is a low estimate; it never falls below 0.
+	unappliedBytes int
+	reads          readQueue
+	change         *confChangeOrder // proposed here and not yet applied
+	changeSeq      uint64
 	// want: the proposer may have something to take.
 	want      bool
 	wakeAtSet bool

@@ -36,8 +36,12 @@ type Limits struct {
 	// ProposalsInflightMax is the number of appends under way above which a proposer is not
 	// asked, so that what comes meanwhile shares the next one: 2.
 	ProposalsInflightMax int
-	// UncommittedBytesMax bounds the entries that a leader has appended and not committed: 64
-	// MiB. Beyond it proposals are refused.
+	// UnappliedBytesMax is the size of what a leader has proposed and not applied above which a
+	// proposer is not asked: 8 MiB. It stays below RingBytes, so that what is applied need not be
+	// read back.
+	UnappliedBytesMax int
+	// UncommittedBytesMax is the size of the same above which the library refuses proposals: 128
+	// MiB, which is out of reach unless one batch is that large.
 	UncommittedBytesMax int
 	// ApplyBytesMax bounds the entries handed to the apply worker and not applied: 8 MiB.
 	ApplyBytesMax int
@@ -59,7 +63,8 @@ func (l *Limits) setDefaults() {
 	setDefault(&l.RingBytes, 16*mebibyte)
 	setDefault(&l.ProposalBytesMax, mebibyte)
 	setDefault(&l.ProposalsInflightMax, 2)
-	setDefault(&l.UncommittedBytesMax, 64*mebibyte)
+	setDefault(&l.UnappliedBytesMax, 8*mebibyte)
+	setDefault(&l.UncommittedBytesMax, 128*mebibyte)
 	setDefault(&l.ApplyBytesMax, 8*mebibyte)
 	setDefault(&l.AppendsInflightMax, 256)
 	setDefault(&l.MessageBytesMax, mebibyte)
@@ -70,8 +75,8 @@ func (l *Limits) setDefaults() {
 
 func (l *Limits) check() error {
 	for _, n := range []int{
-		l.RingBytes, l.ProposalBytesMax, l.ProposalsInflightMax, l.UncommittedBytesMax, l.ApplyBytesMax,
-		l.AppendsInflightMax, l.MessageBytesMax, l.MessagesInflightMax, l.BytesInflightMax, l.InboxBytesMax,
+		l.RingBytes, l.ProposalBytesMax, l.ProposalsInflightMax, l.UnappliedBytesMax,
+		l.UncommittedBytesMax, l.ApplyBytesMax, l.AppendsInflightMax, l.MessageBytesMax, l.MessagesInflightMax, l.BytesInflightMax, l.InboxBytesMax,
 	} {
 		if n <= 0 {
 			return errors.New("raft: limits must be positive")

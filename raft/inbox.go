@@ -41,6 +41,7 @@ type appendDone struct {
 type applyDone struct {
 	index    Index
 	last     Term // term of the entry at index
+	bytes    int  // size of the payloads applied
 	response *pb.Message
 }
 

@@ -311,3 +311,26 @@ func TestLargeEntries(t *testing.T) {
 		t.Fatalf("applied %v after restart", n.machine.ids)
 	}
 }
+
+// A slow state machine makes the proposer wait; nothing is refused and nothing is read back.
+func TestSlowApplyHoldsProposals(t *testing.T) {
+	n := newNode(t)
+	n.limits.UnappliedBytesMax, n.limits.ProposalBytesMax = 1000, 100
+	n.found(1).start()
+	n.settle()
+	for id := uint64(1); id <= 100; id++ {
+		n.source.add(id, 100)
+	}
+	n.group.Notify()
+	for range 100 {
+		n.turn(n.host.shards[0], 1)
+		n.turn(n.host.writer, 1)
+	}
+	if n.source.taken != 10 || len(n.source.dropped) != 0 {
+		t.Fatalf("%d taken, %d dropped", n.source.taken, len(n.source.dropped))
+	}
+	n.settle()
+	if n.machine.count() != 100 || n.log.readsBack != 0 {
+		t.Fatalf("%d applied, %d reads", n.machine.count(), n.log.readsBack)
+	}
+}

@@ -85,7 +85,10 @@ func (m *machine) Leading(term Term) {
 func (m *machine) clone() *machine {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return &machine{t: m.t, applied: m.applied, term: m.term, conf: m.conf, ids: slices.Clone(m.ids)}
+	return &machine{
+		t: m.t, applied: m.applied, term: m.term, conf: m.conf,
+		ids: slices.Clone(m.ids), leading: slices.Clone(m.leading),
+	}
 }
 
 func (m *machine) count() int {

@@ -65,6 +65,7 @@ func (g *Group) stepCompletions() {
 	for i := range g.mail.applied {
 		done := &g.mail.applied[i]
 		g.appliedIndex = done.index
+		g.unappliedBytes = max(0, g.unappliedBytes-done.bytes)
 		if g.leads() && done.last == Term(g.hard.Term) {
 			g.ownTerm = done.last
 		}
@@ -151,7 +152,7 @@ type proposalScratch struct {
 // propose asks the proposer for payloads and steps them as one message. It reports whether the
 // proposer was asked.
 func (g *Group) propose() bool {
-	if !g.want || !g.serves() || g.entryAppends >= g.limits.ProposalsInflightMax {
+	if !g.want || !g.mayPropose() {
 		return false
 	}
 	term := Term(g.hard.Term)
@@ -174,8 +175,19 @@ func (g *Group) propose() bool {
 			panic(fmt.Sprintf("raft: unexpected error of a proposal: %v", err))
 		}
 		g.proposer.Dropped(term, payloads)
+		return true
+	}
+	for _, p := range payloads {
+		g.unappliedBytes += len(p)
 	}
 	return true
+}
+
+// mayPropose reports whether the proposer may be asked now. What has been proposed is bounded
+// here, where the proposer just waits, and not by the library, which would refuse.
+func (g *Group) mayPropose() bool {
+	return g.serves() && g.entryAppends < g.limits.ProposalsInflightMax &&
+		g.unappliedBytes < g.limits.UnappliedBytesMax
 }
 
 func (s *proposalScratch) fill(payloads [][]byte) []*pb.Entry {
@@ -252,6 +264,7 @@ func (g *Group) followStatus() {
 func (g *Group) setRole(leader ReplicaID, role Role) {
 	if leader != g.leader || role != g.role {
 		g.reads.interrupt()
+		g.unappliedBytes = 0
 	}
 	g.leader, g.role = leader, role
 	g.want = g.want || role == RoleLeader
@@ -307,5 +320,5 @@ func (g *Group) setWake(now time.Duration, asked bool) {
 
 // moreToDo reports whether the group wants another turn although nothing new has come.
 func (g *Group) moreToDo() bool {
-	return g.again || g.want && g.serves() && g.entryAppends < g.limits.ProposalsInflightMax
+	return g.again || g.want && g.mayPropose()
 }
