@@ -9,8 +9,8 @@ type Summary struct {
 	ValueBytes uint64
 }
 
-// Check reads a whole checkpoint: every checksum, then every section, key and value, their order and number. Nothing
-// is changed. Damage is a *CorruptError.
+// Check reads a whole checkpoint: every checksum, then every section, key and value, their order and number.
+// Nothing is changed. Damage is a *CorruptError.
 func Check(path string) (Summary, error) {
 	r, err := Open(path)
 	if err != nil {

@@ -116,7 +116,10 @@ func difference(want, got content) string {
 // sample is a small checkpoint with everything in it: an empty section, an empty key, empty and long values.
 func sample(index uint64) content {
 	return content{
-		Meta: Meta{Group: 1, Term: 3, Index: index, ConfState: []byte{1, 2}, LogTime: 1700000000123, State: []byte("st")},
+		Meta: Meta{
+			Group: 1, Term: 3, Index: index, LogTime: 1700000000123,
+			ConfState: []byte{1, 2}, State: []byte("st"),
+		},
 		Sections: []contentSection{
 			{ID: 0, Items: []contentItem{{nil, []byte("value of the empty key")}, {[]byte("a"), nil}}},
 			{ID: 7, Header: []byte("empty")},
@@ -152,7 +155,9 @@ func TestRoundTrip(t *testing.T) {
 
 func drawContent(t *rapid.T) content {
 	short := rapid.SliceOfN(rapid.Byte(), 0, 20)
-	long := rapid.Map(rapid.IntRange(0, 5*chunkBytes), func(n int) []byte { return bytes.Repeat([]byte{byte(n)}, n) })
+	long := rapid.Map(rapid.IntRange(0, 5*chunkBytes), func(n int) []byte {
+		return bytes.Repeat([]byte{byte(n)}, n)
+	})
 	c := content{Meta: Meta{
 		Group: rapid.Uint64().Draw(t, "group"), Term: rapid.Uint64().Draw(t, "term"),
 		Index: rapid.Uint64().Draw(t, "index"), LogTime: rapid.Int64().Draw(t, "log time"),
@@ -220,8 +225,12 @@ func TestWriterRefuses(t *testing.T) {
 		want error // nil: any
 	}{
 		{"key before section", func(w *Writer) error { return w.Put(nil, nil) }, errOrder},
-		{"same section twice", func(w *Writer) error { return errors.Join(w.Section(4, nil), w.Section(4, nil)) }, errOrder},
-		{"section descends", func(w *Writer) error { return errors.Join(w.Section(4, nil), w.Section(3, nil)) }, errOrder},
+		{"same section twice", func(w *Writer) error {
+			return errors.Join(w.Section(4, nil), w.Section(4, nil))
+		}, errOrder},
+		{"section descends", func(w *Writer) error {
+			return errors.Join(w.Section(4, nil), w.Section(3, nil))
+		}, errOrder},
 		{"same key twice", func(w *Writer) error {
 			return errors.Join(w.Section(4, nil), w.Put(nil, nil), w.Put(nil, nil))
 		}, errOrder},

@@ -17,9 +17,9 @@ import (
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
-// diskModel follows the operations on one directory and knows what a power loss may leave of it: of the entries
-// changed since the last sync of the directory any subset, of a file not synced an empty, a short, a holed or the
-// whole one. It is harsher than file systems are.
+// diskModel follows the operations on one directory and knows what a power loss may leave of it: of the
+// entries changed since the last sync of the directory any subset, of a file not synced an empty, a short, a
+// holed or the whole one. It is harsher than file systems are.
 type diskModel struct {
 	dir     string
 	durable map[string]*inode // entries as of the last sync of the directory
@@ -118,8 +118,8 @@ func expand(entries map[string]*inode, names []string, chosen map[string][]byte,
 	delete(chosen, names[0])
 }
 
-// scenario is what the store does: an old checkpoint, a new one, then the old one removed. It calls committed with the
-// index of each as soon as Commit has returned.
+// scenario is what the store does: an old checkpoint, a new one, then the old one removed. It calls committed
+// with the index of each as soon as Commit has returned.
 func scenario(dir string, f files, committed func(index uint64)) error {
 	old, err := sample(5).write(dir, f)
 	if err != nil {
@@ -145,8 +145,8 @@ type crashRun struct {
 
 const findingsMax = 10
 
-// crashEverywhere runs the scenario and, before each operation and at the end, looks at all that a power loss may
-// leave. The model does not see operations for which ignore holds.
+// crashEverywhere runs the scenario and, before each operation and at the end, looks at all that a power loss
+// may leave. The model does not see operations for which ignore holds.
 func crashEverywhere(t *testing.T, ignore func(op operation, name string) bool) *crashRun {
 	root := t.TempDir()
 	dir := filepath.Join(root, "checkpoint")
@@ -192,7 +192,8 @@ func (r *crashRun) look() {
 	})
 }
 
-// inspect starts a node on a directory left by a crash: what is listed must be whole, and what was committed there.
+// inspect starts a node on a directory left by a crash: what is listed must be whole, and what was committed
+// there.
 func inspect(t *testing.T, left map[string][]byte, committed uint64) (problem string) {
 	dir, err := os.MkdirTemp(t.TempDir(), "")
 	if err != nil {
@@ -249,7 +250,8 @@ func TestCrashAtEveryStep(t *testing.T) {
 	}
 }
 
-// TestCrashCheckerCatches takes one sync after the other away: each is needed, and the checker sees that it is.
+// TestCrashCheckerCatches takes one sync after the other away: each is needed, and the checker sees that it
+// is.
 func TestCrashCheckerCatches(t *testing.T) {
 	planted := []struct {
 		name   string
@@ -283,8 +285,8 @@ func skipNth(kind operation, n int) func(operation, string) bool {
 	}
 }
 
-// TestFailAtEveryStep lets one operation after the other fail: Commit says so and the directory is as before, or, once
-// the last rename is done, holds the complete checkpoint.
+// TestFailAtEveryStep lets one operation after the other fail: Commit says so and the directory is as before,
+// or, once the last rename is done, holds the complete checkpoint.
 func TestFailAtEveryStep(t *testing.T) {
 	fault := errors.New("planted fault")
 	for n := 0; ; n++ {

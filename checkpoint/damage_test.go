@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -93,7 +94,7 @@ func TestDamageIsRefused(t *testing.T) {
 		{"a MiB short", pair{sound.data[:sumBytes], sound.side}, pairPath, sumBytes},
 		{"empty", pair{[]byte{}, sound.side}, pairPath, 0},
 		{"one byte long", pair{append(bytes.Clone(sound.data), 0), sound.side}, pairPath, int64(n)},
-		{"a page long", pair{append(bytes.Clone(sound.data), make([]byte, pageBytes)...), sound.side}, pairPath, int64(n)},
+		{"a page long", pair{slices.Concat(sound.data, make([]byte, pageBytes)), sound.side}, pairPath, int64(n)},
 		{"two pages exchanged", pair{exchange(sound.data, 2*pageBytes, 3*pageBytes), sound.side}, pairPath, 0},
 		{"zeroed page", pair{zeroed(sound.data, sumBytes, pageBytes), sound.side}, pairPath, sumBytes},
 		{"side file missing", pair{sound.data, nil}, sidePath, 0},
@@ -156,30 +157,31 @@ func resealed(side []byte) []byte {
 // TestWrongContent has files whose checksums match: only what is inside is wrong.
 func TestWrongContent(t *testing.T) {
 	long := []byte{tagChunks, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 1, 0, 0}
+	type bucket = *bolt.Bucket
 	tests := []struct {
-		name string
-		edit func(tx *bolt.Tx) error
+		name   string
+		bucket []byte
+		edit   func(b bucket) error
 	}{
-		{"a key less", func(tx *bolt.Tx) error { return tx.Bucket(bucketData).Delete([]byte{0, 0, 0, 0, 'a'}) }},
-		{"a key more", func(tx *bolt.Tx) error { return tx.Bucket(bucketData).Put([]byte{0, 0, 0, 1, 'a'}, []byte{0}) }},
-		{"a key of no section", func(tx *bolt.Tx) error { return tx.Bucket(bucketData).Put([]byte{0, 0, 1, 0}, []byte{0}) }},
-		{"a key of a short prefix", func(tx *bolt.Tx) error { return tx.Bucket(bucketData).Put([]byte{0}, []byte{0}) }},
-		{"a section less", func(tx *bolt.Tx) error { return tx.Bucket(bucketSections).Delete([]byte{0, 0, 0, 1}) }},
-		{"a short section", func(tx *bolt.Tx) error { return tx.Bucket(bucketSections).Put([]byte{0, 0, 0, 1}, nil) }},
-		{"a chunk less", func(tx *bolt.Tx) error { return tx.Bucket(bucketLarge).Delete([]byte{0, 0, 0, 0, 0, 0, 0, 1}) }},
-		{"a chunk more", func(tx *bolt.Tx) error { return tx.Bucket(bucketLarge).Put(long[:8], nil) }},
-		{"an unknown form", func(tx *bolt.Tx) error { return tx.Bucket(bucketData).Put([]byte{0, 0, 0, 0, 'a'}, []byte{2}) }},
-		{"no form", func(tx *bolt.Tx) error { return tx.Bucket(bucketData).Put([]byte{0, 0, 0, 0, 'a'}, nil) }},
-		{"chunks elsewhere", func(tx *bolt.Tx) error { return tx.Bucket(bucketData).Put([]byte{0, 0, 0, 0, 'a'}, long) }},
-		{"no data", func(tx *bolt.Tx) error { return tx.DeleteBucket(bucketData) }},
-		{"no format", func(tx *bolt.Tx) error { return tx.Bucket(bucketMeta).Delete([]byte("format")) }},
-		{"another index", func(tx *bolt.Tx) error {
-			return tx.Bucket(bucketMeta).Put([]byte("index"), []byte{0, 0, 0, 0, 0, 0, 0, 6})
-		}},
+		{"a key less", bucketData, func(b bucket) error { return b.Delete([]byte{0, 0, 0, 0, 'a'}) }},
+		{"a key more", bucketData, func(b bucket) error { return b.Put([]byte{0, 0, 0, 1, 'a'}, []byte{0}) }},
+		{"a key of no section", bucketData, func(b bucket) error { return b.Put([]byte{0, 0, 1, 0}, []byte{0}) }},
+		{"a key of a short prefix", bucketData, func(b bucket) error { return b.Put([]byte{0}, []byte{0}) }},
+		{"a section less", bucketSections, func(b bucket) error { return b.Delete([]byte{0, 0, 0, 1}) }},
+		{"a short section", bucketSections, func(b bucket) error { return b.Put([]byte{0, 0, 0, 1}, nil) }},
+		{"a chunk less", bucketLarge, func(b bucket) error { return b.Delete([]byte{0, 0, 0, 0, 0, 0, 0, 1}) }},
+		{"a chunk more", bucketLarge, func(b bucket) error { return b.Put(long[:8], nil) }},
+		{"an unknown form", bucketData, func(b bucket) error { return b.Put([]byte{0, 0, 0, 0, 'a'}, []byte{2}) }},
+		{"no form", bucketData, func(b bucket) error { return b.Put([]byte{0, 0, 0, 0, 'a'}, nil) }},
+		{"chunks elsewhere", bucketData, func(b bucket) error { return b.Put([]byte{0, 0, 0, 0, 'a'}, long) }},
+		{"no data", bucketData, func(b bucket) error { return b.Tx().DeleteBucket(bucketData) }},
+		{"no format", bucketMeta, func(b bucket) error { return b.Delete([]byte("format")) }},
+		{"another index", bucketMeta, func(b bucket) error { return b.Put([]byte("index"), []byte("12345678")) }},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			requireDamage(t, tt.name, edited(t, tt.edit), pairPath, 0)
+			path := edited(t, func(tx *bolt.Tx) error { return tt.edit(tx.Bucket(tt.bucket)) })
+			requireDamage(t, tt.name, path, pairPath, 0)
 		})
 	}
 	t.Run("no bbolt file", func(t *testing.T) {

@@ -40,8 +40,8 @@ func sumsPath(path string) string {
 	return strings.TrimSuffix(path, dataSuffix) + sumsSuffix
 }
 
-// List returns the committed checkpoints of a directory: by group, and within a group the newest (highest index)
-// first. It changes nothing and verifies nothing. A directory that does not exist has no checkpoints.
+// List returns the committed checkpoints of a directory: by group, and within a group the newest (highest
+// index) first. It changes nothing and verifies nothing. A directory that does not exist has no checkpoints.
 func List(dir string) ([]Info, error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -63,7 +63,8 @@ func List(dir string) ([]Info, error) {
 		infos = append(infos, info)
 	}
 	slices.SortFunc(infos, func(a, b Info) int {
-		return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(b.Index, a.Index), cmp.Compare(b.Term, a.Term))
+		return cmp.Or(
+			cmp.Compare(a.Group, b.Group), cmp.Compare(b.Index, a.Index), cmp.Compare(b.Term, a.Term))
 	})
 	return infos, nil
 }
@@ -84,8 +85,8 @@ func diskBytes(path string) (int64, error) {
 	return data.Size() + sums.Size(), nil
 }
 
-// Clean removes what a crash left of unfinished checkpoints and returns the names removed. Call it at start, before
-// the first Create: it would take away the files of a Writer at work. A missing directory is clean.
+// Clean removes what a crash left of unfinished checkpoints and returns the names removed. Call it at start,
+// before the first Create: it would take away the files of a Writer at work. A missing directory is clean.
 func Clean(dir string) ([]string, error) {
 	return files{}.clean(dir)
 }
@@ -137,8 +138,8 @@ func isLeftover(dir, name string) bool {
 	return errors.Is(err, fs.ErrNotExist)
 }
 
-// Remove deletes a committed checkpoint durably. The bbolt file goes first, so that a crash leaves either the whole
-// checkpoint or a side file for Clean. No Reader may have it open.
+// Remove deletes a committed checkpoint durably. The bbolt file goes first, so that a crash leaves either the
+// whole checkpoint or a side file for Clean. No Reader may have it open.
 func Remove(info Info) error {
 	return files{}.removeCheckpoint(info)
 }

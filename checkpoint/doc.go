@@ -7,7 +7,7 @@
 // The nouns:
 //
 //   - Meta: what the checkpoint is of (group, term, index) and the state's own header.
-//   - Section: a run of keys with a header of its own (a namespace). The package knows nothing of what is in it.
+//   - Section: a run of keys with a header of its own (a namespace). The package does not look into it.
 //   - Writer: builds a checkpoint from sections and keys in ascending order.
 //   - Reader: a verified checkpoint, streamed in the same order.
 //   - Info: a checkpoint in a directory, known by its file name.
@@ -32,11 +32,13 @@
 //	                             -> 1, first (8), length (8)   a value kept as chunks
 //	large     chunk number (8)   -> up to 32 736 bytes of a value
 //
-// Numbers are big endian. All sections share the data bucket: with a bucket for each section, 50 000 sections of 20
-// keys took twice the space (209 MB instead of 103 MB for 1 M keys), and one section of 1 M keys gained 3 %.
-// Long values are cut in chunks because a bbolt leaf holds at least two values, up to four before it splits,
-// and the last leaf is written again by the next transaction: whole values of 16 MiB would cost 64 MiB buffers.
+// Numbers are big endian. All sections share the data bucket: with a bucket for each section, 50 000 sections
+// of 20 keys took twice the space (209 MB instead of 103 MB for 1 M keys), and one section of 1 M keys gained
+// 3 %. Long values are cut in chunks because a bbolt leaf holds at least two values, up to four before it
+// splits, and the last leaf is written again by the next transaction: whole values of 16 MiB would cost 64
+// MiB buffers.
 //
-// Caveats: bbolt needs a real file and mmap, so this package does not use internal/vfs. A Reader maps the file:
-// slices it hands out are valid only during the callback. A file that shrinks under a Reader kills the process.
+// Caveats: bbolt needs a real file and mmap, so this package does not use internal/vfs. A Reader maps the
+// file: slices it hands out are valid only during the callback. A file that shrinks under a Reader kills the
+// process.
 package checkpoint

@@ -17,15 +17,16 @@ var errFinished = errors.New("checkpoint: the writer has been committed or abort
 // CorruptError says that a checkpoint on disk is not what was written.
 type CorruptError struct {
 	File   string // path of the damaged file
-	Offset int64  // first byte known to be affected: the start of the damaged MiB, or where the file ends too early
+	Offset int64  // the start of the damaged MiB, or where the file ends too early or too late
 	Reason string // what was found
 }
 
 // Error names the file and the offset, and tells the operator how to go on.
 func (e *CorruptError) Error() string {
-	return fmt.Sprintf("checkpoint %s is damaged at byte %d: %s. It cannot be used. Keep a copy of the data directory. "+
-		"If the cluster has other members, remove this node from it, empty the data directory and let the node join "+
-		"as a new one; a single node is restored from its last backup", e.File, e.Offset, e.Reason)
+	return fmt.Sprintf("checkpoint %s is damaged at byte %d: %s. It cannot be used. "+
+		"Keep a copy of the data directory. If the cluster has other members, remove this node from it, "+
+		"empty the data directory and let the node join as a new one; "+
+		"a single node is restored from its last backup", e.File, e.Offset, e.Reason)
 }
 
 func corrupt(file string, offset int64, format string, args ...any) *CorruptError {

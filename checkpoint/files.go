@@ -17,8 +17,8 @@ const (
 
 // files does the file operations whose order makes a checkpoint crash safe.
 type files struct {
-	// hook, if set, is called before each operation. An error is the operation's result and the operation is not
-	// done. Tests use it to crash and to fail at every step; to is the new name of a rename, else "".
+	// hook, if set, is called before each operation. An error is the operation's result and the operation is
+	// not done. Tests use it to crash and to fail at every step; to is the new name of a rename, else "".
 	hook func(op operation, name, to string) error
 }
 

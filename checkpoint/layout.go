@@ -24,8 +24,9 @@ const (
 	sectionHeadLen = 8 + 8 // id and number of keys, before the header
 )
 
-// chunkBytes is the length of the chunks in which longer values are kept: two of them, with bbolt's page header (16),
-// their element headers (16) and keys (8), fill 16 pages exactly. 160 values of 1 MiB took 171 MB; with 64 KiB 183 MB.
+// chunkBytes is the length of the chunks in which longer values are kept: two of them, with bbolt's page
+// header (16), their element headers (16) and keys (8), fill 16 pages exactly. 160 values of 1 MiB took 171
+// MB; with 64 KiB 183 MB.
 const chunkBytes = (16*pageBytes - 16 - 2*(16+8)) / 2
 
 // pageBytes is bbolt's page size, the same on every machine.

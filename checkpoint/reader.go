@@ -18,8 +18,9 @@ type Reader struct {
 	record record
 }
 
-// Open verifies a checkpoint and opens it. Damage is a *CorruptError, a file of a newer version ErrNewerFormat, a
-// missing file fs.ErrNotExist. A file may have another name than List knows, if its side file has it too.
+// Open verifies a checkpoint and opens it. Damage is a *CorruptError, a file of a newer version
+// ErrNewerFormat, a missing file fs.ErrNotExist. A file may have another name than List knows, if its side
+// file has it too.
 func Open(path string) (*Reader, error) {
 	if err := verifySums(path); err != nil {
 		return nil, openError(path, err)
@@ -27,10 +28,11 @@ func Open(path string) (*Reader, error) {
 	db, err := bolt.Open(path, 0o600, &bolt.Options{
 		ReadOnly: true, Timeout: lockTimeout, FreelistType: bolt.FreelistMapType, NoStatistics: true,
 	})
-	if errors.Is(err, bolt.ErrInvalid) || errors.Is(err, bolt.ErrChecksum) || errors.Is(err, bolt.ErrVersionMismatch) {
+	switch {
+	case errors.Is(err, bolt.ErrInvalid), errors.Is(err, bolt.ErrChecksum),
+		errors.Is(err, bolt.ErrVersionMismatch):
 		return nil, corrupt(path, 0, "the checksums match, but it is no bbolt file (%v)", err)
-	}
-	if err != nil {
+	case err != nil:
 		return nil, openError(path, err)
 	}
 	r := &Reader{path: path, db: db}
@@ -74,8 +76,9 @@ func (r *Reader) readMeta() error {
 // Meta returns what the checkpoint is of. Its slices are the caller's.
 func (r *Reader) Meta() Meta { return r.record.Meta }
 
-// Sections calls section for each section and item for each of its keys, in the order in which they were written. The
-// slices are valid only until the callback returns. An error of a callback stops the walk and is returned as it is.
+// Sections calls section for each section and item for each of its keys, in the order in which they were
+// written. The slices are valid only until the callback returns. An error of a callback stops the walk and is
+// returned as it is.
 func (r *Reader) Sections(
 	section func(id uint64, header []byte) error, item func(key, value []byte) error,
 ) error {

@@ -11,8 +11,8 @@ import (
 	"os"
 )
 
-// Layout of the side file, big endian: magic (8), format (4), length of the bbolt file (8), a CRC32C for each MiB
-// of it, the last one possibly shorter (4 each), CRC32C of all of that (4).
+// Layout of the side file, big endian: magic (8), format (4), length of the bbolt file (8), a CRC32C for each
+// MiB of it, the last one possibly shorter (4 each), CRC32C of all of that (4).
 const (
 	sumsMagic     = "PATOMCRC"
 	sumsFormat    = 1
@@ -51,21 +51,23 @@ func decodeSums(path string, b []byte) (sums, error) {
 	}
 	body, trailer := b[:len(b)-4], b[len(b)-4:]
 	if checksum(body) != binary.BigEndian.Uint32(trailer) {
-		return sums{}, corrupt(path, int64(len(body)), "the file of checksums does not match its own checksum")
+		return sums{}, corrupt(path, int64(len(body)), "the file of checksums does not match its own")
 	}
 	if string(body[:8]) != sumsMagic {
 		return sums{}, corrupt(path, 0, "this is no file of checksums")
 	}
 	switch version := binary.BigEndian.Uint32(body[8:]); {
 	case version > sumsFormat:
-		return sums{}, fmt.Errorf("%w: %s has format %d, known is %d", ErrNewerFormat, path, version, sumsFormat)
+		return sums{}, fmt.Errorf("%w: %s has format %d, known is %d",
+			ErrNewerFormat, path, version, sumsFormat)
 	case version < sumsFormat:
 		return sums{}, corrupt(path, 8, "format %d has never been", version)
 	}
 	s := sums{length: int64(binary.BigEndian.Uint64(body[12:]))}
 	crcs := body[sumsHeaderLen:]
 	if s.length < 0 || len(crcs)%4 != 0 || int64(len(crcs)/4) != pieces(s.length) {
-		return sums{}, corrupt(path, 12, "%d bytes of checksums do not fit a file of %d bytes", len(crcs), s.length)
+		return sums{}, corrupt(path, 12, "%d bytes of checksums do not fit a file of %d bytes",
+			len(crcs), s.length)
 	}
 	for ; len(crcs) > 0; crcs = crcs[4:] {
 		s.crcs = append(s.crcs, binary.BigEndian.Uint32(crcs))

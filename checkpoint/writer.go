@@ -16,19 +16,20 @@ import (
 )
 
 const (
-	// txBytesMax bounds a transaction. For 1 M keys of 16+64 bytes the heap grew by 22, 28, 42 and 70 MB with 1, 2, 4
-	// and 8 MiB of keys and values, and the larger ones were slower.
+	// txBytesMax bounds a transaction. For 1 M keys of 16+64 bytes the heap grew by 22, 28, 42 and 70 MB with
+	// 1, 2, 4 and 8 MiB of keys and values, and the larger ones were slower.
 	txBytesMax = 2 << 20
 	// itemOverhead is what bbolt holds in memory for a key besides its bytes.
 	itemOverhead = 96
 	lockTimeout  = time.Second
 )
 
-// A Writer builds one checkpoint: sections in ascending order of id, within each the keys in ascending order, then
-// Commit or Abort. It is used by one goroutine. After an error only Abort (or Commit, which aborts) makes sense.
+// A Writer builds one checkpoint: sections in ascending order of id, within each the keys in ascending order,
+// then Commit or Abort. It is used by one goroutine. After an error only Abort (or Commit, which aborts)
+// makes sense.
 type Writer struct {
-	// Pace, if set before the first Section, is called with the bytes just written or read back, at least once per
-	// few MiB. It slows the Writer down by sleeping.
+	// Pace, if set before the first Section, is called with the bytes just written or read back, at least
+	// once per few MiB. It slows the Writer down by sleeping.
 	Pace func(bytes int)
 
 	files   files
@@ -57,8 +58,8 @@ type section struct {
 	lastKey []byte
 }
 
-// Create starts a checkpoint in dir, which is created if missing. It fails with fs.ErrExist if dir has a checkpoint of
-// that group, term and index, complete or damaged.
+// Create starts a checkpoint in dir, which is created if missing. It fails with fs.ErrExist if dir has a
+// checkpoint of that group, term and index, complete or damaged.
 func Create(dir string, m Meta) (*Writer, error) {
 	return files{}.create(dir, m)
 }
@@ -123,7 +124,8 @@ func (w *Writer) Section(id uint64, header []byte) error {
 		return w.fail(fmt.Errorf("%w: section %d after %d", errOrder, id, w.section.id))
 	}
 	if len(header) > HeaderBytesMax {
-		return w.fail(fmt.Errorf("checkpoint: header of section %d has more than %d bytes", id, HeaderBytesMax))
+		return w.fail(fmt.Errorf("checkpoint: header of section %d has more than %d bytes",
+			id, HeaderBytesMax))
 	}
 	if w.record.sections == math.MaxUint32 {
 		return w.fail(errors.New("checkpoint: too many sections"))
@@ -230,8 +232,8 @@ func (w *Writer) putChunks(value []byte) error {
 	return nil
 }
 
-// keep returns a copy of head and tail that lives until the transaction ends. When the buffer is replaced by a larger
-// one the copies in the old one stay valid.
+// keep returns a copy of head and tail that lives until the transaction ends. When the buffer is replaced by
+// a larger one the copies in the old one stay valid.
 func (w *Writer) keep(head, tail []byte) []byte {
 	start := len(w.values)
 	w.values = append(append(w.values, head...), tail...)
@@ -289,9 +291,9 @@ func (w *Writer) fail(err error) error {
 	return err
 }
 
-// Commit makes the checkpoint durable and visible to List, or else removes what was written. A cancelled ctx stops it
-// only before the first rename. An error that is not syscall.ENOSPC and comes from a sync means, as everywhere, that
-// the disk is not to be trusted.
+// Commit makes the checkpoint durable and visible to List, or else removes what was written. A cancelled ctx
+// stops it only before the first rename. An error that is not syscall.ENOSPC and comes from a sync means, as
+// everywhere, that the disk is not to be trusted.
 func (w *Writer) Commit(ctx context.Context) (Info, error) {
 	if w.err == errFinished {
 		return Info{}, errFinished
@@ -372,8 +374,8 @@ func (w *Writer) closeData() error {
 	return db.Close()
 }
 
-// Abort gives the checkpoint up and removes its files. After Commit or Abort it does nothing. Files that cannot be
-// removed are left to Clean.
+// Abort gives the checkpoint up and removes its files. After Commit or Abort it does nothing. Files that
+// cannot be removed are left to Clean.
 func (w *Writer) Abort() {
 	if w.err == errFinished {
 		return

@@ -84,8 +84,8 @@ func prepare(dir string, random io.Reader) (temp string, err error) {
 	return file.Name(), err
 }
 
-// removeTemporary removes prepared files: the one just linked and those that crashes left. Called by the holder of the
-// lock; a process that is about to link one of them finds node.db there.
+// removeTemporary removes prepared files: the one just linked and those that crashes left. Called by the
+// holder of the lock; a process that is about to link one of them finds node.db there.
 func removeTemporary(dir string) error {
 	temps, err := filepath.Glob(filepath.Join(dir, tempPattern))
 	if err != nil {

@@ -43,7 +43,10 @@ func (id Identity) encode() []byte {
 
 // decodeIdentity is the inverse of encode. It refuses what encode does not write.
 func decodeIdentity(b []byte) (Identity, bool) {
-	if len(b) != identityLen+4 || crc32.Checksum(b[:identityLen], castagnoli) != binary.BigEndian.Uint32(b[identityLen:]) {
+	if len(b) != identityLen+4 {
+		return Identity{}, false
+	}
+	if crc32.Checksum(b[:identityLen], castagnoli) != binary.BigEndian.Uint32(b[identityLen:]) {
 		return Identity{}, false
 	}
 	id := Identity{

@@ -18,10 +18,12 @@ var (
 	// ErrLocked says that another process has the data directory open.
 	ErrLocked = errors.New("another process uses this data directory")
 	// ErrNewerFormat says that a newer version of the program wrote the file.
-	ErrNewerFormat = errors.New("the data directory was written by a newer version; start that version or a later one")
+	ErrNewerFormat = errors.New("the data directory was written by a newer version; " +
+		"start that version or a later one")
 	// ErrDamaged says that the file is not what was written.
-	ErrDamaged = errors.New("node.db is damaged; if the cluster has other members, remove this node from it, " +
-		"empty the data directory and let the node join as a new one; restore a single node from its last backup")
+	ErrDamaged = errors.New("node.db is damaged; if the cluster has other members, remove this node " +
+		"from it, empty the data directory and let the node join as a new one; " +
+		"restore a single node from its last backup")
 	// ErrMissing says that node.db is gone while other data of the node is there.
 	ErrMissing = errors.New("node.db is missing, but the directory holds a node's data; put node.db back, " +
 		"or start with an empty data directory")
@@ -57,9 +59,9 @@ type DB struct {
 	identity Identity
 }
 
-// Open opens the node.db of the data directory dir, or founds a new node there, and raises the process number. The
-// directory is created if missing. The error is, or wraps, ErrLocked, ErrNewerFormat, ErrDamaged, ErrMissing, or one
-// of the file system.
+// Open opens the node.db of the data directory dir, or founds a new node there, and raises the process
+// number. The directory is created if missing. The error is, or wraps, ErrLocked, ErrNewerFormat, ErrDamaged,
+// ErrMissing, or one of the file system.
 func Open(dir string, o Options) (*DB, error) {
 	db, err := open(dir, o)
 	if err != nil {
@@ -110,7 +112,8 @@ func openBolt(path string, timeout time.Duration) (db *bolt.DB, err error) {
 	switch {
 	case errors.Is(err, bolt.ErrTimeout):
 		return nil, ErrLocked
-	case errors.Is(err, bolt.ErrInvalid), errors.Is(err, bolt.ErrChecksum), errors.Is(err, bolt.ErrVersionMismatch):
+	case errors.Is(err, bolt.ErrInvalid), errors.Is(err, bolt.ErrChecksum),
+		errors.Is(err, bolt.ErrVersionMismatch):
 		return nil, fmt.Errorf("%w (%v)", ErrDamaged, err)
 	}
 	return db, err
@@ -127,8 +130,8 @@ func guarded(fn func() error) (err error) {
 	return fn()
 }
 
-// raise makes the next process number durable. It is written twice: bbolt keeps the last two states and falls back to
-// the earlier one when the page of the later is damaged, and that must not bring an old number back.
+// raise makes the next process number durable. It is written twice: bbolt keeps the last two states and falls
+// back to the earlier one when the page of the later is damaged, and that must not bring an old number back.
 func (db *DB) raise() error {
 	err := db.bolt.Update(func(tx *bolt.Tx) error {
 		id, err := read(tx)

@@ -73,6 +73,7 @@ func TestPlantedSources(t *testing.T) {
 		{"line at its bound", "x/a.go", "//" + strings.Repeat("é", 118), nil},
 		{"long line", "x/a.go", "//" + strings.Repeat("é", 119), []string{"line columns"}},
 		{"long line by tabs", "x/a.go", "//" + strings.Repeat("\t", 30), []string{"line columns"}},
+		{"long struct tag", "x/a.go", "type x struct {\n\ta int `" + strings.Repeat("x", 150) + "`\n}", nil},
 		{"does not parse", "x/a.go", "func {", []string{"parse"}},
 		{"raft under its own name", "raft/a.go", `import "go.etcd.io/raft/v3"`, []string{"upstream raft"}},
 		{"raft renamed", "raft/a_test.go", `import r "go.etcd.io/raft/v3"`, []string{"upstream raft"}},
@@ -120,7 +121,9 @@ func TestPlantedExceptions(t *testing.T) {
 		{"none", nil, "file lines: a.go (600)"},
 		{"too small", []exception{{"file lines", "a.go", 599, "old"}}, "file lines: a.go (600)"},
 		{"too large", []exception{{"file lines", "a.go", 601, "old"}}, "lower the exception"},
-		{"of another rule", []exception{{"line columns", "a.go", 600, "old"}, {"file lines", "a.go", 600, "old"}}, "remove"},
+		{"of another rule", []exception{
+			{"line columns", "a.go", 600, "old"}, {"file lines", "a.go", 600, "old"},
+		}, "remove"},
 		{"without a reason", []exception{{"file lines", "a.go", 600, ""}}, "no reason"},
 	}
 	for _, tt := range tests {

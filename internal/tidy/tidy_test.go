@@ -52,7 +52,7 @@ func TestTree(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(packages) < 10 || len(sources) < 100 {
-		t.Fatalf("only %d packages and %d files: the test looks in the wrong place", len(packages), len(sources))
+		t.Fatalf("only %d packages and %d files: the wrong place", len(packages), len(sources))
 	}
 	findings := checkImports(packages)
 	for _, s := range sources {
@@ -68,20 +68,24 @@ func judge(findings []finding, exceptions []exception) []string {
 	var problems []string
 	used := make([]bool, len(exceptions))
 	for _, f := range findings {
-		i := slices.IndexFunc(exceptions, func(e exception) bool { return e.Rule == f.Rule && e.Where == f.Where })
+		i := slices.IndexFunc(exceptions, func(e exception) bool {
+			return e.Rule == f.Rule && e.Where == f.Where
+		})
 		if i < 0 || f.Measure > exceptions[i].Measure {
 			problems = append(problems, f.String())
 		}
 		if i >= 0 {
 			used[i] = true
 			if f.Measure < exceptions[i].Measure {
-				problems = append(problems, fmt.Sprintf("lower the exception of %s: %s to %d", f.Rule, f.Where, f.Measure))
+				problems = append(problems,
+					fmt.Sprintf("lower the exception of %s: %s to %d", f.Rule, f.Where, f.Measure))
 			}
 		}
 	}
 	for i, e := range exceptions {
 		if !used[i] {
-			problems = append(problems, fmt.Sprintf("remove the exception of %s: %s: it is mended", e.Rule, e.Where))
+			problems = append(problems,
+				fmt.Sprintf("remove the exception of %s: %s: it is mended", e.Rule, e.Where))
 		}
 		if e.Reason == "" {
 			problems = append(problems, fmt.Sprintf("the exception of %s: %s has no reason", e.Rule, e.Where))
@@ -90,7 +94,8 @@ func judge(findings []finding, exceptions []exception) []string {
 	return problems
 }
 
-// listPackages asks the go command for the packages of the module. Packages that do not compile are listed too.
+// listPackages asks the go command for the packages of the module. Packages that do not compile are listed
+// too.
 func listPackages() ([]goPackage, error) {
 	cmd := exec.Command("go", "list", "-e", "-json=ImportPath,Name,Imports,TestImports,XTestImports", "./...")
 	cmd.Dir = root
