@@ -9,7 +9,17 @@ import (
 	"github.com/primatomic/primatomic/auth"
 )
 
+const noTracking = "keys that clients hold in a cache are not tracked yet"
+
 func clientContainer() *Spec {
+	list := clientRow("list", clientList,
+		"Describes the connections of the credential, or all for an administrator.",
+		Opt(Tok("TYPE", Str("client-type"))), Opt(Tok("ID", Many(Int("client-id")))))
+	kill := clientRow("kill", clientKill,
+		"Closes connections of the credential, or any for an administrator.", killGrammar())
+	reply := clientRow("reply", clientReply, "Turns answers on or off, or skips the next one.",
+		OneOf("action", Tok("ON"), Tok("OFF"), Tok("SKIP")))
+	list.Flags, kill.Flags, reply.Flags = Dangerous, Dangerous, NoMulti|Barrier
 	return &Spec{
 		Name: "client", Family: Connection, Since: "0.1.0",
 		Summary: "Commands about client connections.",
@@ -20,23 +30,18 @@ func clientContainer() *Spec {
 			clientRow("setinfo", clientSetInfo, "Tells the client library's name or version.",
 				OneOf("attr", Tok("LIB-NAME", Str("libname")), Tok("LIB-VER", Str("libver")))),
 			clientRow("info", clientInfo, "Describes the connection."),
-			clientRow("list", clientList, "Describes the connections of the credential, or all for an administrator.",
-				Opt(Tok("TYPE", Str("client-type"))),
-				Opt(Tok("ID", Many(Int("client-id"))))),
-			clientRow("kill", clientKill, "Closes connections of the credential, or any for an administrator.",
-				killGrammar()),
+			list, kill, reply,
 			clientRow("no-evict", clientNoEvict, "Accepted for compatibility.",
 				OneOf("enabled", Tok("ON"), Tok("OFF"))),
 			clientRow("no-touch", clientNoTouch, "Accepted for compatibility.",
 				OneOf("enabled", Tok("ON"), Tok("OFF"))),
-			clientReplyRow(),
 			unsupported("unblock", Connection, "no command blocks yet", Many(Str("arg"))),
-			unsupported("pause", Connection, "", Many(Str("arg"))),
-			unsupported("unpause", Connection, ""),
-			unsupported("tracking", Connection, "", Many(Str("arg"))),
-			unsupported("trackinginfo", Connection, ""),
-			unsupported("caching", Connection, "", Str("mode")),
-			unsupported("getredir", Connection, ""),
+			unsupported("pause", Connection, "connections cannot be paused yet", Many(Str("arg"))),
+			unsupported("unpause", Connection, "connections cannot be paused yet"),
+			unsupported("tracking", Connection, noTracking, Many(Str("arg"))),
+			unsupported("trackinginfo", Connection, noTracking),
+			unsupported("caching", Connection, noTracking, Str("mode")),
+			unsupported("getredir", Connection, noTracking),
 			helpRow(Connection),
 		},
 	}
@@ -99,13 +104,6 @@ func clientNoTouch(_ context.Context, s *Session, c *Call, r *Reply) {
 	on := c.Options.Has("ON")
 	s.describe(func(shown *Shown) { shown.NoTouch = on })
 	r.OK()
-}
-
-func clientReplyRow() *Spec {
-	row := clientRow("reply", clientReply, "Turns answers on or off, or skips the next one.",
-		OneOf("action", Tok("ON"), Tok("OFF"), Tok("SKIP")))
-	row.Flags = NoMulti | Barrier
-	return row
 }
 
 // clientReply is CLIENT REPLY: only ON is answered.

@@ -19,7 +19,7 @@ func configContainer() *Spec {
 				Summary: "Answers the parameters whose names match, with their values.",
 			},
 			{
-				Name: "set", Conn: configSet, Family: Server, Flags: Admin | NoMulti,
+				Name: "set", Conn: configSet, Family: Server, Flags: Admin,
 				Since: "0.1.0", Cost: "O(N) in parameters",
 				Args:    []Arg{Many(Block("data", Str("parameter"), Str("value")))},
 				Summary: "Accepts the values that parameters have already, and refuses others.",

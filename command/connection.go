@@ -28,7 +28,7 @@ func connectionCommands() []*Spec {
 			Summary: "Puts the connection into the state of a new one.",
 		},
 		{
-			Name: "hello", Conn: hello, Family: Connection, Since: "0.1.0", Cost: "O(1)",
+			Name: "hello", Conn: handshake, Family: Connection, Since: "0.1.0", Cost: "O(1)",
 			Flags: Fast | BeforeAuth | NoMulti | Barrier,
 			Stray: "Syntax error in HELLO option '%s'",
 			Args: []Arg{Opt(Block("arguments", Int("protover"),
@@ -118,8 +118,8 @@ var errHelloNoAuth = &Error{NoAuth, "HELLO must be called with the client alread
 	"otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client " +
 	"and select the RESP protocol version at the same time"}
 
-// hello is HELLO. What it asks for happens whole or not at all.
-func hello(ctx context.Context, s *Session, c *Call, r *Reply) {
+// handshake is HELLO. What it asks for happens whole or not at all.
+func handshake(ctx context.Context, s *Session, c *Call, r *Reply) {
 	proto, err := protocol(c, s.Proto)
 	name := c.Value("SETNAME")
 	if err == nil {

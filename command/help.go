@@ -2,24 +2,21 @@ package command
 
 import (
 	"context"
-	"fmt"
 	"strings"
 )
 
 // unsupported is the row of a command that exists elsewhere and only answers an error here, so that
 // people who try it learn why.
 func unsupported(name string, family Family, reason string, args ...Arg) *Spec {
-	if reason == "" {
-		reason = "not supported yet"
-	}
 	return &Spec{
 		Name: name, Family: family, Since: "0.1.0", Cost: "O(1)", Args: args, Unsupported: reason,
-		Summary: "Not supported.",
-		Conn: func(_ context.Context, _ *Session, c *Call, r *Reply) {
-			name := strings.ToUpper(strings.ReplaceAll(c.Spec.FullName(), "|", " "))
-			r.Error(Errorf(Unsupported, "%s is not supported: %s", name, c.Spec.Unsupported))
-		},
+		Summary: "Answers an error.", Conn: refuse,
 	}
+}
+
+func refuse(_ context.Context, _ *Session, c *Call, r *Reply) {
+	name := strings.ToUpper(strings.ReplaceAll(c.Spec.FullName(), "|", " "))
+	r.Error(Errorf(Unsupported, "%s is not supported: %s", name, c.Spec.Unsupported))
 }
 
 // helpRow is the HELP of a container.
@@ -54,7 +51,9 @@ func usage(args []Arg) string {
 	for i := range args {
 		text := args[i].usage()
 		if args[i].Multiple {
-			text = fmt.Sprintf("%s [%s ...]", text, text)
+			repeated := args[i]
+			repeated.Token = "" // it stands once, before all values
+			text += " [" + repeated.usage() + " ...]"
 		}
 		if args[i].Optional {
 			text = "[" + text + "]"

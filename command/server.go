@@ -25,6 +25,10 @@ func serverCommands() []*Spec {
 	wait := row("wait", wait, "Answers how many other nodes hold the connection's writes.",
 		Int("numreplicas"), Int("timeout"))
 	wait.Family, wait.Flags = Generic, Barrier
+	readonly := row("readonly", ok, "Accepted for compatibility.")
+	readonly.Family, readonly.Flags = Connection, Fast
+	readwrite := row("readwrite", ok, "Accepted for compatibility.")
+	readwrite.Family, readwrite.Flags = Connection, Fast
 	return []*Spec{
 		commandContainer(), infoRow(), configContainer(), objectContainer(), memoryContainer(), wait,
 		{
@@ -33,8 +37,7 @@ func serverCommands() []*Spec {
 			Summary: "Answers the time in seconds and microseconds.",
 		},
 		row("role", role, "Answers the role in replication, for tools that ask every Redis for it."),
-		row("readonly", ok, "Accepted for compatibility."),
-		row("readwrite", ok, "Accepted for compatibility."),
+		readonly, readwrite,
 		row("cluster", cluster, "Refused: there are no hash slots, and any node takes any command.",
 			Str("subcommand"), Opt(Many(Str("arg")))),
 		row("lolwut", lolwut, "Answers the version.", Opt(Many(Str("ignored")))),
@@ -54,7 +57,7 @@ func serverCommands() []*Spec {
 			row("reset", zero, "Answers 0.", Opt(Many(Str("event")))),
 			row("histogram", emptyMap, "Answers no commands.", Opt(Many(Str("command"))))),
 		unsupported("debug", Server, "it can stop or damage a server", Many(Str("arg"))),
-		unsupported("monitor", Server, ""),
+		unsupported("monitor", Server, "commands cannot be watched yet"),
 	}
 }
 

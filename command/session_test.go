@@ -3,6 +3,7 @@ package command
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -67,4 +68,95 @@ func transcript(t *testing.T, host *fakeHost, s *Session, script string) string 
 		fmt.Fprintln(&b, answer)
 	}
 	return b.String()
+}
+
+// TestClientListOfBusySessions is for the race detector: others look at a session that works.
+func TestClientListOfBusySessions(t *testing.T) {
+	host := newFakeHost(auth.Off())
+	watcher := host.connect()
+	lines := [][]string{
+		{"SELECT", "3"}, {"CLIENT", "SETNAME", "x"}, {"MULTI"}, {"CLIENT", "ID"}, {"EXEC"}, {"HELLO", "3"},
+		{"AUTH", "default", "x"}, {"CLIENT", "NO-EVICT", "ON"}, {"RESET"}, {"WATCH", "k"}, {"UNWATCH"},
+		{"CLIENT", "SETINFO", "LIB-NAME", "test"}, {"CLIENT", "LIST"},
+	}
+	var busy sync.WaitGroup
+	for range 2 {
+		s := host.connect()
+		busy.Go(func() {
+			for range 50 {
+				for _, line := range lines {
+					host.send(s, line...)
+				}
+			}
+		})
+	}
+	for range 200 {
+		if got := host.send(watcher, "CLIENT", "LIST"); strings.Count(got, "\n") != 3+2 {
+			t.Errorf("three connections, but %q", got)
+		}
+	}
+	busy.Wait()
+}
+
+// TestHotPathDoesNotAllocate covers what each call of a session costs at the gate.
+func TestHotPathDoesNotAllocate(t *testing.T) {
+	for name, host := range map[string]*fakeHost{
+		"off": newFakeHost(auth.Off()),
+		"jwt": newFakeHost(testTokens()),
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := host.connect()
+			if name == "jwt" {
+				host.send(s, "AUTH", "alice-brief")
+			}
+			c := &Call{Args: [][]byte{[]byte("get"), []byte("key")}}
+			if err := host.registry.Prepare(c); err != nil {
+				t.Fatal(err)
+			}
+			allocs := testing.AllocsPerRun(100, func() {
+				if err := s.Admit(c); err != nil {
+					t.Fatal(err)
+				}
+				s.Note(c.Spec, host.now)
+			})
+			if allocs != 0 {
+				t.Errorf("%v allocations per call", allocs)
+			}
+		})
+	}
+}
+
+// TestBareSession is a session as a front door without a connection makes it: its zero Namespace is
+// database 0, which a restricted token must cover like any other.
+func TestBareSession(t *testing.T) {
+	host := newFakeHost(testTokens())
+	get := host.registry.Lookup([]byte("get"))
+	s := &Session{Host: host}
+	if err := s.Allowed(get); err != ErrNoAuth {
+		t.Errorf("without a credential: %v", err)
+	}
+	s.Principal = testTokens()["alice-app"]
+	if err := s.Allowed(get); err == nil || err.Code != NoPerm {
+		t.Errorf("restricted to app, in database 0: %v", err)
+	}
+	s.Namespace = Selected{Name: "app"}
+	if err := s.Allowed(get); err != nil {
+		t.Errorf("restricted to app, in app: %v", err)
+	}
+}
+
+func BenchmarkAdmit(b *testing.B) {
+	host := newFakeHost(auth.Off())
+	s := host.connect()
+	c := &Call{Args: [][]byte{[]byte("get"), []byte("key")}}
+	if err := host.registry.Prepare(c); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := s.Admit(c); err != nil {
+			b.Fatal(err)
+		}
+		s.Note(c.Spec, host.now)
+	}
 }

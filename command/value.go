@@ -69,7 +69,7 @@ func parseBulk(v Value, n int64, rest []byte) (Value, []byte, error) {
 	if n < 0 {
 		return Value{Kind: KindNull}, rest, nil
 	}
-	if n+2 > int64(len(rest)) {
+	if n > int64(len(rest))-2 || string(rest[n:n+2]) != "\r\n" {
 		return Value{}, nil, errValue
 	}
 	v.Bytes = rest[:n:n]
@@ -79,15 +79,19 @@ func parseBulk(v Value, n int64, rest []byte) (Value, []byte, error) {
 	return v, rest[n+2:], nil
 }
 
+// elementBytesMin is the length of the shortest answer, a RESP3 null: it bounds what is allocated before
+// the elements have been seen.
+const elementBytesMin = 3
+
 func parseElems(v Value, n int64, rest []byte, depth int) (Value, []byte, error) {
 	if n < 0 {
 		return Value{Kind: KindNull}, rest, nil
 	}
+	if n > int64(len(rest))/elementBytesMin {
+		return Value{}, nil, errValue
+	}
 	if v.Kind == KindMap {
 		n *= 2
-	}
-	if n < 0 || n > int64(len(rest)) { // an element is one byte at the least
-		return Value{}, nil, errValue
 	}
 	v.Bytes = nil
 	v.Elems = make([]Value, n)

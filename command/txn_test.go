@@ -1,0 +1,194 @@
+package command
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/primatomic/primatomic/auth"
+	"github.com/primatomic/primatomic/engine"
+)
+
+func TestTransactionBounds(t *testing.T) {
+	host := newFakeHost(auth.Off())
+	const value = 8 << 20
+
+	t.Run("queued bytes", func(t *testing.T) {
+		s := host.connect()
+		host.send(s, "MULTI")
+		large := strings.Repeat("v", value)
+		for i := range transactionBytesMax/value - 1 {
+			if got := host.send(s, "SET", "k", large); got != "+QUEUED\r\n" {
+				t.Fatalf("SET %d: %q", i, got)
+			}
+		}
+		if got := host.send(s, "SET", "k", large); !strings.HasPrefix(got, "-ERR transaction is too large") {
+			t.Fatalf("one too many: %q", got)
+		}
+		if got := host.send(s, "EXEC"); !strings.HasPrefix(got, "-EXECABORT") {
+			t.Fatalf("EXEC: %q", got)
+		}
+		if s.Multi.bytes != 0 || s.Multi.Queue != nil {
+			t.Fatal("EXEC kept the queue")
+		}
+	})
+
+	t.Run("queued calls", func(t *testing.T) {
+		s := host.connect()
+		host.send(s, "MULTI")
+		const room = 1000
+		s.Multi.bytes = transactionBytesMax - room*(queuedOverhead+argOverhead+len("PING"))
+		n := 0
+		for host.send(s, "PING") == "+QUEUED\r\n" {
+			n++
+		}
+		if n != room {
+			t.Fatalf("queued %d calls, want %d", n, room)
+		}
+	})
+
+	t.Run("watched keys", func(t *testing.T) {
+		s := host.connect()
+		const held = transactionBytesMax - 2*(queuedOverhead+len("a"))
+		s.Multi.bytes = held
+		keys := []string{"a", "b", "c"}
+		if got := host.send(s, append([]string{"WATCH"}, keys...)...); !strings.HasPrefix(got, "-ERR") {
+			t.Fatalf("too many: %q", got)
+		}
+		if len(s.Multi.Watched) != 0 || s.Multi.bytes != held {
+			t.Fatal("a WATCH that was refused left something watched")
+		}
+		host.send(s, "WATCH", "a", "b")
+		if len(s.Multi.Watched) != 2 {
+			t.Fatalf("%d keys are watched", len(s.Multi.Watched))
+		}
+		host.send(s, "UNWATCH")
+		if s.Multi.bytes != held {
+			t.Fatalf("UNWATCH left %d bytes counted", s.Multi.bytes-held)
+		}
+	})
+}
+
+// TestQueuedCallsAreCopies overwrites the front door's memory between QUEUED and EXEC, as host.send does.
+func TestQueuedCallsAreCopies(t *testing.T) {
+	host := newFakeHost(auth.Off())
+	s := host.connect()
+	host.send(s, "WATCH", "other")
+	host.send(s, "MULTI")
+	host.send(s, "SET", "key", "value", "EX", "100")
+	if got := host.send(s, "EXEC"); got != "*1\r\n+OK\r\n" {
+		t.Fatalf("EXEC: %q", got)
+	}
+	if got := host.send(s, "GET", "key"); got != "$5\r\nvalue\r\n" {
+		t.Fatalf("GET: %q", got)
+	}
+	if got := host.send(s, "TTL", "key"); got != ":100\r\n" {
+		t.Fatalf("TTL: %q", got)
+	}
+}
+
+// TestExecRoute checks which way a transaction goes, and from which namespace.
+func TestExecRoute(t *testing.T) {
+	three := engine.Ref{Number: 3}
+	for name, test := range map[string]struct {
+		lines     []string
+		watch     bool
+		class     Class
+		namespace engine.Ref
+	}{
+		"empty":                {nil, false, Read, engine.NoNamespace},
+		"reads":                {[]string{"GET a", "TTL a"}, false, Read, engine.Ref{}},
+		"reads and time":       {[]string{"TIME", "GET a"}, false, Read, engine.Ref{}},
+		"reads and connection": {[]string{"PING", "GET a", "CLIENT ID"}, false, Read, engine.Ref{}},
+		"connection":           {[]string{"PING"}, false, Read, engine.NoNamespace},
+		"watched reads":        {[]string{"GET a"}, true, Write, engine.Ref{}},
+		"a write":              {[]string{"GET a", "SET a 1"}, false, Write, engine.Ref{}},
+		"selected":             {[]string{"SELECT 3", "GET a"}, false, Read, three},
+		"two namespaces":       {[]string{"GET a", "SELECT 3", "GET a"}, false, Write, engine.Ref{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			host := newFakeHost(auth.Off())
+			s := host.connect()
+			if test.watch {
+				host.send(s, "WATCH", "a")
+			}
+			host.send(s, "MULTI")
+			for _, line := range test.lines {
+				if got := host.send(s, strings.Fields(line)...); got != "+QUEUED\r\n" {
+					t.Fatalf("%s: %q", line, got)
+				}
+			}
+			c := &Call{Args: [][]byte{[]byte("EXEC")}}
+			if err := host.registry.Prepare(c); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Admit(c); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.TakeExec(context.Background(), c); err != nil {
+				t.Fatal(err)
+			}
+			if c.Class() != test.class || c.Namespace != test.namespace {
+				t.Errorf("class %d in %v, want %d in %v", c.Class(), c.Namespace, test.class, test.namespace)
+			}
+		})
+	}
+}
+
+// TestExecElsewhere carries a transaction out as a node does that does not serve the client: without
+// the answers of the connection. What it does to the state is the same.
+func TestExecElsewhere(t *testing.T) {
+	digest := func(answers bool) string {
+		host := newFakeHost(auth.Off())
+		s := host.connect()
+		host.send(s, "MULTI")
+		for _, line := range []string{"SET a 1", "CLIENT SETNAME x", "INCR a", "SELECT 3", "SET b 1", "APPEND b 2"} {
+			host.send(s, strings.Fields(line)...)
+		}
+		c := &Call{Args: [][]byte{[]byte("EXEC")}}
+		if err := host.registry.Prepare(c); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Admit(c); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.TakeExec(context.Background(), c); err != nil {
+			t.Fatal(err)
+		}
+		if !answers {
+			c.Answers = nil
+		}
+		out := NewReply(2, nil)
+		host.route(s, c, out)
+		if v, rest, err := ParseValue(out.Bytes()); err != nil || len(rest) != 0 || len(v.Elems) != 6 {
+			t.Fatalf("answer %q", out.Bytes())
+		}
+		return host.send(s, "GET", "b") + host.send(s, "NAMESPACE", "INFO", "3") + host.send(s, "SELECT", "0") +
+			host.send(s, "GET", "a") + host.send(s, "NAMESPACE", "INFO", "0")
+	}
+	here, elsewhere := digest(true), digest(false)
+	if here != elsewhere {
+		t.Errorf("state here\n%s\nelsewhere\n%s", here, elsewhere)
+	}
+	if !strings.HasPrefix(here, "$2\r\n12\r\n") {
+		t.Errorf("state %q", here)
+	}
+}
+
+func BenchmarkEnqueue(b *testing.B) {
+	host := newFakeHost(auth.Off())
+	s := host.connect()
+	host.send(s, "MULTI")
+	c := &Call{Args: [][]byte{[]byte("SET"), []byte("key"), bytes.Repeat([]byte("v"), 64)}}
+	if err := host.registry.Prepare(c); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := s.Enqueue(c); err != nil {
+			b.Fatal(err)
+		}
+		s.Multi.Queue, s.Multi.bytes = s.Multi.Queue[:0], 0
+	}
+}
