@@ -17,7 +17,7 @@ func (k KeySpec) until(n int) int {
 }
 
 // Keys calls fn with every key that the call names and what the command does to it, until fn returns
-// false. The call must have been prepared.
+// false. Resolve must have accepted the call.
 func (c *Call) Keys(fn func(key []byte, access Access) bool) {
 	for _, spec := range c.Spec.keys {
 		for i := spec.Begin; i <= spec.until(len(c.Args)); i += spec.Step {

@@ -17,12 +17,15 @@ type local struct {
 	now      int64 // log time, ms
 	ref      engine.Ref
 	reply    *Reply
+	call     Call
 	used     map[string]bool // full names of the rows that were carried out
 }
 
-func newLocal() *local {
+func newLocal() *local { return newLocalWith(NewRegistry()) }
+
+func newLocalWith(registry *Registry) *local {
 	return &local{
-		registry: NewRegistry(), state: engine.New([16]byte{1}), now: 1_000_000, reply: NewReply(2, nil),
+		registry: registry, state: engine.New([16]byte{1}), now: 1_000_000, reply: NewReply(2, nil),
 		used: map[string]bool{},
 	}
 }
@@ -30,17 +33,18 @@ func newLocal() *local {
 // do carries one command line out and returns the answer, valid until the next call.
 func (l *local) do(args ...[]byte) []byte {
 	l.reply.Reset()
-	c := Call{Args: args, Credential: tenant, Namespace: l.ref}
-	if err := l.registry.Prepare(&c); err != nil {
+	c := &l.call
+	*c = Call{Args: args, Credential: tenant, Namespace: l.ref}
+	if err := l.registry.Prepare(c); err != nil {
 		l.reply.Error(err)
 		return l.reply.Bytes()
 	}
 	l.used[c.Spec.FullName()] = true
 	switch c.Spec.Class() {
 	case Read:
-		l.read(&c)
+		l.read(c)
 	case Write:
-		l.write(&c)
+		l.write(c)
 	}
 	return l.reply.Bytes()
 }

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bytes"
 	"strings"
 
 	"github.com/primatomic/primatomic/engine"
@@ -109,9 +110,11 @@ func unknownCommand(args [][]byte) *Error {
 		clip(name, quoteMax), quoted.String())
 }
 
+// clip returns what an error repeats of a client's word: at most n bytes, and none from a zero byte on.
 func clip(b []byte, n int) []byte {
-	if len(b) > n {
-		return b[:n]
+	b = b[:min(len(b), n)]
+	if i := bytes.IndexByte(b, 0); i >= 0 {
+		return b[:i]
 	}
 	return b
 }
