@@ -62,6 +62,9 @@ const (
 // Each of these errors carries a google.rpc.ErrorInfo of the domain "primatomic" whose reason is the
 // machine-readable cause.
 //
+// Messages are at most 32 MiB and 64 KiB, two values and the rest. Clients raise their limits to that;
+// the library refuses a larger message with RESOURCE_EXHAUSTED before the call is looked at.
+//
 // Keys are bytes. A request names its key either as text or as bytes, never both with different
 // content. Redis clients can write keys that are not UTF-8: replies carry those in the bytes field.
 type KeyValueClient interface {
@@ -216,6 +219,9 @@ func (c *keyValueClient) DropNamespace(ctx context.Context, in *DropNamespaceReq
 //
 // Each of these errors carries a google.rpc.ErrorInfo of the domain "primatomic" whose reason is the
 // machine-readable cause.
+//
+// Messages are at most 32 MiB and 64 KiB, two values and the rest. Clients raise their limits to that;
+// the library refuses a larger message with RESOURCE_EXHAUSTED before the call is looked at.
 //
 // Keys are bytes. A request names its key either as text or as bytes, never both with different
 // content. Redis clients can write keys that are not UTF-8: replies carry those in the bytes field.
