@@ -101,8 +101,8 @@ func (b *Batch) Reap(limit int) int {
 			panic("engine: a queued namespace is not in the registry")
 		}
 		for reaped < limit {
-			it, ok := ns.keys.expiry.Min()
-			if !ok || !it.expired(b.time) {
+			it := ns.keys.expiry.min()
+			if it == nil || !it.expired(b.time) {
 				break
 			}
 			t.mutate(ns.keys.index.hash(it.key()), it, nil, splice{})

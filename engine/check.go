@@ -18,7 +18,7 @@ func (s *State) Digest() [sha256.Size]byte {
 	s.working.byID.Scan(func(_ uint64, ns *namespace) bool {
 		buf = ns.header().append(buf[:0])
 		write(buf)
-		ns.keys.ordered(false).Scan(func(it *item) bool {
+		ns.keys.ordered(false).ascend(nil, func(it *item) bool {
 			write(it.key())
 			buf = appendItem(buf[:0], it)
 			write(buf)
@@ -132,7 +132,7 @@ func (k *keyspace) check(revision uint64) error {
 		size += it.bytes()
 		if it.deadline != 0 {
 			scheduled++
-			if found, _ := k.expiry.Get(it); found != it {
+			if k.expiry.get(it) != it {
 				fail("key %q is not in the expiry tree", it.key())
 			}
 		}
@@ -146,7 +146,7 @@ func (k *keyspace) check(revision uint64) error {
 			fail("key %q is not found", it.key())
 		}
 		if k.order != nil {
-			if found, _ := k.order.Get(it); found != it {
+			if k.order.get(it) != it {
 				fail("key %q is not in the tree", it.key())
 			}
 		}
@@ -154,30 +154,66 @@ func (k *keyspace) check(revision uint64) error {
 	if size != k.bytes {
 		fail("items have %d bytes, accounted are %d", size, k.bytes)
 	}
-	if scheduled != k.expiry.Len() {
-		fail("%d items with a deadline, %d in the expiry tree", scheduled, k.expiry.Len())
+	if scheduled != k.expiry.count {
+		fail("%d items with a deadline, %d in the expiry tree", scheduled, k.expiry.count)
 	}
-	if k.order != nil && k.order.Len() != k.len() {
-		fail("%d items, %d in the tree", k.len(), k.order.Len())
+	if k.order != nil && k.order.count != k.len() {
+		fail("%d items, %d in the tree", k.len(), k.order.count)
 	}
-	errs = append(errs, checkOrder(k.order, keyLess), checkOrder(k.expiry, deadlineLess), k.index.check())
+	errs = append(errs, k.order.check(), k.expiry.check(), k.index.check())
 	return errors.Join(errs...)
 }
 
-func checkOrder(tree *itemTree, less func(a, b *item) bool) error {
-	if tree == nil {
+// check tells whether a tree is in order, balanced and of its count. A nil tree is not kept.
+func (t *tree) check() error {
+	if t == nil {
 		return nil
 	}
 	var last *item
+	count := 0
 	var err error
-	tree.Scan(func(it *item) bool {
-		if last != nil && !less(last, it) {
+	t.ascend(nil, func(it *item) bool {
+		if last != nil && !t.less(last, it) {
 			err = fmt.Errorf("key %q is out of order in a tree", it.key())
 		}
 		last = it
-		return err == nil
+		count++
+		return true
 	})
-	return err
+	if count != t.count {
+		err = errors.Join(err, fmt.Errorf("tree counts %d items, holds %d", t.count, count))
+	}
+	_, balanced := t.root.check(true)
+	return errors.Join(err, balanced)
+}
+
+// check returns the height of a node's subtree.
+func (n *node) check(root bool) (height int, err error) {
+	if n.count < nodeItemsMin && !root || root && n.count == 0 && n.children != nil {
+		return 0, fmt.Errorf("tree node has only %d items", n.count)
+	}
+	for i, it := range n.items {
+		if (it != nil) != (i < n.count) {
+			return 0, errors.New("tree node keeps an item behind its count, or misses one")
+		}
+	}
+	if n.children == nil {
+		return 1, nil
+	}
+	for i, child := range n.children {
+		if (child != nil) != (i <= n.count) {
+			return 0, errors.New("tree node keeps a child behind its count, or misses one")
+		}
+		if child == nil {
+			break
+		}
+		below, err := child.check(false)
+		if err != nil || i > 0 && below != height {
+			return 0, errors.Join(err, errors.New("tree is not balanced"))
+		}
+		height = below
+	}
+	return height + 1, nil
 }
 
 func (x *index) check() error {

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"slices"
-
-	"github.com/tidwall/btree"
 )
 
 // keyspace holds the items of one namespace and keeps its three structures in step: the hash index, the
@@ -14,15 +12,9 @@ import (
 // Guarded by the mutex of its namespace.
 type keyspace struct {
 	index  index
-	order  *itemTree // nil during replay: built once at its end, or when a call needs order
-	expiry *itemTree // items with a deadline, by (deadline, key)
-	bytes  int64     // sum of item.bytes
-}
-
-type itemTree = btree.BTreeG[*item]
-
-func newItemTree(less func(a, b *item) bool) *itemTree {
-	return btree.NewBTreeGOptions(less, btree.Options{NoLocks: true})
+	order  *tree // nil during replay: built once at its end, or when a call needs order
+	expiry *tree // items with a deadline, by (deadline, key)
+	bytes  int64 // sum of item.bytes
 }
 
 func keyLess(a, b *item) bool { return bytes.Compare(a.key(), b.key()) < 0 }
@@ -35,9 +27,9 @@ func deadlineLess(a, b *item) bool {
 }
 
 func newKeyspace(hashKey [16]byte, ordered bool) *keyspace {
-	k := &keyspace{index: newIndex(hashKey), expiry: newItemTree(deadlineLess)}
+	k := &keyspace{index: newIndex(hashKey), expiry: newTree(deadlineLess)}
 	if ordered {
-		k.order = newItemTree(keyLess)
+		k.order = newTree(keyLess)
 	}
 	return k
 }
@@ -56,9 +48,9 @@ func (k *keyspace) replace(hash uint64, old, next *item) {
 	}
 	if k.order != nil {
 		if next == nil {
-			k.order.Delete(old)
+			k.order.delete(old)
 		} else {
-			k.order.Set(next)
+			k.order.set(next)
 		}
 	}
 	if old != nil {
@@ -86,19 +78,19 @@ func (k *keyspace) rewrite(it *item, s splice) {
 
 func (k *keyspace) schedule(it *item) {
 	if it.deadline != 0 {
-		k.expiry.Set(it)
+		k.expiry.set(it)
 	}
 }
 
 func (k *keyspace) unschedule(it *item) {
 	if it.deadline != 0 {
-		k.expiry.Delete(it)
+		k.expiry.delete(it)
 	}
 }
 
 // earliest returns the earliest deadline, 0 if there is none.
 func (k *keyspace) earliest() int64 {
-	if it, ok := k.expiry.Min(); ok {
+	if it := k.expiry.min(); it != nil {
 		return it.deadline
 	}
 	return 0
@@ -106,15 +98,15 @@ func (k *keyspace) earliest() int64 {
 
 // ordered returns the tree in key order, built now if it was not kept. Only who holds the lock for
 // writing may keep it from now on.
-func (k *keyspace) ordered(keep bool) *itemTree {
+func (k *keyspace) ordered(keep bool) *tree {
 	if k.order != nil {
 		return k.order
 	}
-	tree := k.buildOrder()
+	order := k.buildOrder()
 	if keep {
-		k.order = tree
+		k.order = order
 	}
-	return tree
+	return order
 }
 
 // prefixed puts the first bytes of a key beside its item: most comparisons of a sort then need no
@@ -124,7 +116,7 @@ type prefixed struct {
 	item   *item
 }
 
-func (k *keyspace) buildOrder() *itemTree {
+func (k *keyspace) buildOrder() *tree {
 	items := make([]prefixed, 0, k.len())
 	k.index.each(func(it *item) {
 		var prefix [8]byte
@@ -140,11 +132,11 @@ func (k *keyspace) buildOrder() *itemTree {
 		}
 		return bytes.Compare(a.item.key(), b.item.key())
 	})
-	tree := newItemTree(keyLess)
-	for _, p := range items {
-		tree.Load(p.item)
+	sorted := make([]*item, len(items))
+	for i, p := range items {
+		sorted[i] = p.item
 	}
-	return tree
+	return loadTree(keyLess, sorted)
 }
 
 // restore undoes a rewrite.

@@ -2,8 +2,6 @@ package engine
 
 import (
 	"bytes"
-
-	"github.com/tidwall/btree"
 )
 
 // Snapshot is the state as of one moment, walked piece by piece while the applier goes on. Of a key
@@ -41,7 +39,7 @@ type capture struct {
 
 	// Guarded by the namespace's mutex: the applier holds it for writing; the walker for reading, and no
 	// other reader touches them.
-	before   *itemTree // pre-images by key, of keys after position
+	before   *tree     // pre-images by key, of keys after position
 	source   *keyspace // what FLUSHDB took from the namespace; nil: the namespace's own
 	position []byte    // the last key that the walk has passed; nil: none
 	done     bool
@@ -67,7 +65,7 @@ func (s *State) Snapshot() *Snapshot {
 		ns.mu.Lock()
 		defer ns.mu.Unlock()
 		ns.keys.ordered(true)
-		ns.capture = &capture{ns: ns, header: ns.header(), before: newItemTree(keyLess)}
+		ns.capture = &capture{ns: ns, header: ns.header(), before: newTree(keyLess)}
 		p.captures = append(p.captures, ns.capture)
 		return true
 	})
@@ -86,7 +84,7 @@ func (c *capture) keep(old *item) {
 	if c.done || c.source != nil || old.revision > c.header.revision || !c.ahead(old) {
 		return
 	}
-	c.before.Set(old.clone(old.key()))
+	c.before.set(old.clone(old.key()))
 }
 
 // ahead tells whether the walk has yet to come to the item.
@@ -181,20 +179,19 @@ func (c *capture) finish() {
 // dropPassed lets go of the pre-images that the walk has passed.
 func (c *capture) dropPassed() {
 	for {
-		it, ok := c.before.Min()
-		if !ok || c.ahead(it) {
+		it := c.before.min()
+		if it == nil || c.ahead(it) {
 			return
 		}
-		c.before.Delete(it)
+		c.before.delete(it)
 	}
 }
 
 // walk merges the live items of a namespace with the pre-images, by key.
 type walk struct {
-	revision         uint64
-	live, before     btree.IterG[*item]
-	hasLive, hasPast bool
-	last             *item
+	revision     uint64
+	live, before iterator
+	last         *item
 }
 
 func newWalk(c *capture) *walk {
@@ -202,15 +199,13 @@ func newWalk(c *capture) *walk {
 	if keys == nil {
 		keys = c.ns.keys
 	}
-	w := &walk{revision: c.header.revision, live: keys.order.Iter(), before: c.before.Iter()}
-	if c.position == nil {
-		w.hasLive, w.hasPast = w.live.First(), w.before.First()
-		return w
+	var pivot *item
+	if c.position != nil {
+		pivot = newItem(c.position, 0, 0)
 	}
-	pivot := newItem(c.position, 0, 0)
-	w.hasLive, w.hasPast = w.live.Seek(pivot), w.before.Seek(pivot)
-	if w.hasLive && !c.ahead(w.live.Item()) {
-		w.hasLive = w.live.Next()
+	w := &walk{revision: c.header.revision, live: keys.order.seek(pivot), before: c.before.seek(pivot)}
+	if it := w.live.item(); it != nil && !c.ahead(it) {
+		w.live.next()
 	}
 	return w
 }
@@ -219,25 +214,25 @@ func newWalk(c *capture) *walk {
 // live item that has changed since is not, its pre-image is. If a change was undone, both are there and
 // alike.
 func (w *walk) next() (it *item, part bool) {
+	live, before := w.live.item(), w.before.item()
 	order := 0
 	switch {
-	case !w.hasLive && !w.hasPast:
+	case live == nil && before == nil:
 		return nil, false
-	case !w.hasPast:
+	case before == nil:
 		order = -1
-	case !w.hasLive:
+	case live == nil:
 		order = 1
 	default:
-		order = bytes.Compare(w.live.Item().key(), w.before.Item().key())
+		order = bytes.Compare(live.key(), before.key())
 	}
 	if order <= 0 {
-		it = w.live.Item()
-		part = it.revision <= w.revision
-		w.hasLive = w.live.Next()
+		it, part = live, live.revision <= w.revision
+		w.live.next()
 	}
 	if order >= 0 {
-		it, part = w.before.Item(), true
-		w.hasPast = w.before.Next()
+		it, part = before, true
+		w.before.next()
 	}
 	return it, part
 }

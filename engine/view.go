@@ -111,12 +111,11 @@ func (v *View) Ascend(from []byte, fn func(key []byte, it Item) bool) {
 		}
 		return fn(it.key(), Item{it})
 	}
-	if len(from) == 0 {
-		keys.ordered(v.writing).Scan(visit)
-		return
+	var pivot *item
+	if len(from) > 0 {
+		pivot = newItem(from[:min(len(from), KeyBytesMax)], 0, 0)
 	}
-	pivot := newItem(from[:min(len(from), KeyBytesMax)], 0, 0)
-	keys.ordered(v.writing).Ascend(pivot, visit)
+	keys.ordered(v.writing).ascend(pivot, visit)
 }
 
 // randomChoice is the number of keys among which Random chooses. The gaps between hashes differ, so the
