@@ -69,7 +69,7 @@ func newConn(s *Server, id uint64, socket net.Conn) *conn {
 		tls := newSealed(plain, s.tls)
 		c.socket, src = tls, tls
 	}
-	c.reader = newReader(src, &s.limits, &s.stats.bytesIn)
+	c.reader = newReader(src, &s.limits, &s.buffers, &s.stats.bytesIn)
 	c.ctx, c.cancel = context.WithCancel(s.ctx)
 	return c
 }
@@ -81,18 +81,17 @@ var errEnd = errors.New("resp: the connection is to end")
 func (c *conn) serve() {
 	defer c.cancel()
 	defer c.socket.Close()
+	defer c.reader.close()
 	defer c.surviveFault()
 	if !c.handshake() {
 		return
 	}
 	for {
 		calls, err := c.receive()
-		var refusal *command.Error
-		switch {
-		case errors.As(err, &refusal):
-			err = c.refuse(refusal)
-		case err == nil:
+		if err == nil {
 			err = c.answer(calls)
+		} else {
+			err = c.refuse(err)
 		}
 		if err != nil {
 			c.part(err)
@@ -178,8 +177,12 @@ func (c *conn) do(calls []command.Call, out *command.Reply) (int, error) {
 	return n, nil
 }
 
-// refuse answers a command that could not be passed on.
-func (c *conn) refuse(refusal *command.Error) error {
+// refuse answers a command that could not be passed on. Any other error it returns.
+func (c *conn) refuse(err error) error {
+	refusal, ok := err.(*command.Error)
+	if !ok {
+		return err
+	}
 	mute := c.session.TakeMute()
 	refusal = c.session.Refuse(nil, refusal)
 	if c.session.Silences(mute) {

@@ -49,7 +49,7 @@ func (r *reader) step(trusted bool) (progress, error) {
 	switch {
 	case r.open.left > 0 && r.open.bulk < 0:
 		return r.bulkLength(trusted)
-	case r.open.left > 0 && r.open.skip:
+	case r.open.left > 0 && r.open.refusal != nil:
 		return r.skipBulk()
 	case r.open.left > 0:
 		return r.bulk()
@@ -99,16 +99,15 @@ func (r *reader) bulkLength(trusted bool) (progress, error) {
 	if !trusted && n > int64(r.limits.AnonymousBulkBytes) {
 		return r.whenAnswered(errBulkAnonymous)
 	}
-	if !r.open.skip && r.tooLarge(int64(size), n) {
+	if r.open.refusal == nil && r.tooLarge(int64(size), n) {
 		if len(r.b.frames) > 0 {
 			return full, nil
 		}
-		r.b.spans = r.b.spans[:0]
-		r.open.skip = true
+		r.giveUp(command.ErrLargeValue)
 	}
 	r.pos += size
 	r.open.bulk = n
-	if r.open.skip {
+	if r.open.refusal != nil {
 		r.open.bulk += 2 // its line break is not looked at
 	}
 	return advanced, nil
@@ -165,8 +164,17 @@ func (r *reader) closeFrame() {
 	r.b.frames = append(r.b.frames, len(r.b.spans))
 }
 
-// skipBulk reads past what has arrived of an argument of a frame that is too large. At the end of the
-// frame it answers for it.
+// giveUp refuses the open frame: nothing of it is kept, and its rest is read past.
+func (r *reader) giveUp(refusal *command.Error) {
+	r.b.spans = r.b.spans[:0]
+	r.open.refusal = refusal
+	if r.open.bulk >= 0 {
+		r.open.bulk += 2
+	}
+}
+
+// skipBulk reads past what has arrived of an argument of a refused frame. At the end of the frame it
+// answers for it.
 func (r *reader) skipBulk() (progress, error) {
 	n := min(r.open.bulk, int64(r.end-r.pos))
 	r.pos += int(n)
@@ -179,8 +187,9 @@ func (r *reader) skipBulk() (progress, error) {
 	if r.open.left > 0 {
 		return advanced, nil
 	}
-	r.open.skip = false
-	return starved, command.ErrLargeValue
+	refusal := r.open.refusal
+	r.open.refusal = nil
+	return starved, refusal
 }
 
 // line returns the line at pos and its size with the line break, or nil if it has not arrived. A line

@@ -148,7 +148,10 @@ func (l *logBuffer) String() string {
 func start(t testing.TB, o Options) (*Server, *echo) {
 	t.Helper()
 	executor := newEcho()
-	o.Addr, o.Executor = "127.0.0.1:0", executor
+	o.Addr = "127.0.0.1:0"
+	if o.Executor == nil {
+		o.Executor = executor
+	}
 	if o.Host == nil {
 		o.Host = host{}
 	}
@@ -266,5 +269,5 @@ func selfSigned(t testing.TB) (server, client *tls.Config) {
 	roots := x509.NewCertPool()
 	roots.AddCert(cert)
 	server = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
-	return server, &tls.Config{RootCAs: roots}
+	return server, &tls.Config{RootCAs: roots, ServerName: "127.0.0.1"}
 }

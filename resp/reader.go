@@ -23,10 +23,12 @@ var errWouldBlock = errors.New("resp: nothing has arrived")
 type reader struct {
 	src     source
 	limits  *Limits
+	buffers *budget
 	arrived *atomic.Uint64 // bytes read, for the statistics
 
 	b     *batch // small, or borrowed
 	small batch
+	taken int64 // from the budget, for b.buf
 
 	// Positions in b.buf: first <= pos <= end. Bytes before first are not needed any more, bytes before
 	// pos are decoded, bytes before end have arrived.
@@ -42,13 +44,23 @@ type frame struct {
 	start int   // position of its first byte
 	left  int   // arguments still to come; 0 if no frame is open
 	bulk  int64 // what is to come of the argument whose length is known; -1 if the length is to come
-	skip  bool  // it is too large: read past it, keep nothing
+	// refusal, if given, is the answer to the frame: it is read past, nothing of it is kept, and bulk
+	// counts the argument's line break too.
+	refusal *command.Error
 }
 
-func newReader(src source, limits *Limits, arrived *atomic.Uint64) *reader {
-	r := &reader{src: src, limits: limits, arrived: arrived, small: newSmallBatch()}
+func newReader(src source, limits *Limits, buffers *budget, arrived *atomic.Uint64) *reader {
+	r := &reader{src: src, limits: limits, buffers: buffers, arrived: arrived, small: newSmallBatch()}
 	r.b = &r.small
 	return r
+}
+
+// close returns borrowed memory. The reader and the calls it has returned are not used any more.
+func (r *reader) close() {
+	r.b.forget()
+	if r.b != &r.small {
+		r.giveBack()
+	}
 }
 
 // next returns every complete command that has arrived, and waits for the first of them. The calls and
@@ -93,15 +105,14 @@ func (r *reader) release() {
 	if r.b != &r.small && few {
 		r.shift()
 		r.b.moveTo(&r.small, r.end)
-		r.b.giveBack()
-		r.b = &r.small
+		r.giveBack()
 	}
 }
 
 // advance moves first to where the undecoded bytes begin. No complete frame may be pending.
 func (r *reader) advance() {
 	r.first = r.pos
-	if r.open.left > 0 && !r.open.skip {
+	if r.open.left > 0 && r.open.refusal == nil {
 		r.first = r.open.start
 	}
 	if r.first == r.end {
@@ -154,9 +165,22 @@ func (r *reader) makeRoom() {
 		return
 	}
 	r.shift()
-	if !r.roomy() {
-		r.grow()
+	if r.roomy() {
+		return
 	}
+	size := r.roomWanted()
+	if size <= len(r.b.buf) || r.grow(size) || len(r.b.frames) > 0 {
+		return
+	}
+	r.giveUp(errBuffersFull)
+	r.advance()
+	r.shift()
+}
+
+// errBuffersFull refuses a command for whose arrival there is no memory.
+var errBuffersFull = &command.Error{
+	Code: command.NotApplied,
+	Text: "too many large commands are on their way to this node",
 }
 
 func (r *reader) roomy() bool {
@@ -166,40 +190,72 @@ func (r *reader) roomy() bool {
 
 // lacks returns how many bytes the open argument lacks; of an unknown length, too many to count.
 func (r *reader) lacks() int64 {
-	if r.open.left == 0 || r.open.bulk < 0 || r.open.skip {
+	if r.open.left == 0 || r.open.bulk < 0 || r.open.refusal != nil {
 		return sizeMax
 	}
 	return int64(r.pos) + r.open.bulk + 2 - int64(r.end)
 }
 
-// grow enlarges the buffer up to fourfold, and not beyond what the open argument needs. While complete
-// frames are pending it grows no further than a submission.
-func (r *reader) grow() {
+// roomWanted returns the size of a buffer that suffices for now: up to four times what there is, and not
+// beyond what the open argument needs. While complete frames are pending it is no more than a submission.
+func (r *reader) roomWanted() int {
 	size := 4 * int64(len(r.b.buf))
 	size = min(size, max(int64(r.end)+r.lacks(), largeBytes))
+	most := int64(r.limits.CommandBytes) + int64(r.limits.InlineBytes) + largeBytes
 	if len(r.b.frames) > 0 {
-		size = min(size, int64(r.limits.SubmissionBytes))
-	} else {
-		size = min(size, int64(r.limits.CommandBytes)+int64(r.limits.InlineBytes)+largeBytes)
+		most = int64(r.limits.SubmissionBytes)
 	}
-	if size <= int64(len(r.b.buf)) {
-		return
-	}
+	return int(min(size, most))
+}
+
+// grow enlarges the buffer to a size, or to what needs no budget. It reports false if that is no more
+// than there is: then all connections together hold too much.
+func (r *reader) grow(size int) bool {
 	if r.b == &r.small {
 		r.borrow()
-		if len(r.b.buf) >= int(size) {
-			return
-		}
 	}
-	buf := make([]byte, size)
-	copy(buf, r.b.buf[:r.end])
-	r.b.buf = buf
+	if !r.pay(size) {
+		size = r.free()
+	}
+	if len(r.b.buf) < size {
+		buf := make([]byte, size)
+		copy(buf, r.b.buf[:r.end])
+		r.b.buf = buf
+	}
+	return len(r.b.buf)-r.end > 0
+}
+
+// free is the size of a buffer that does not count. The longest line fits.
+func (r *reader) free() int { return largeBytes + r.limits.InlineBytes }
+
+// pay takes from the budget what a buffer of a size costs beyond what has been taken for it.
+func (r *reader) pay(size int) bool {
+	cost := int64(size-r.free()) - r.taken
+	if cost <= 0 {
+		return true
+	}
+	if !r.buffers.take(cost) {
+		return false
+	}
+	r.taken += cost
+	return true
 }
 
 // borrow exchanges the connection's own memory for a large batch.
 func (r *reader) borrow() {
 	large := largeBatches.Get().(*batch)
+	if !r.pay(len(large.buf)) {
+		large.buf = make([]byte, largeBytes)
+	}
 	r.small.moveTo(large, r.end)
 	r.small.spans, r.small.frames = r.small.spans[:0], r.small.frames[:0]
 	r.b = large
+}
+
+// giveBack exchanges it back. What is still needed has been moved.
+func (r *reader) giveBack() {
+	r.buffers.give(r.taken)
+	r.taken = 0
+	r.b.giveBack()
+	r.b = &r.small
 }

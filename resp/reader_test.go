@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -43,7 +44,8 @@ func chop(data []byte, n int) [][]byte { return slices.Collect(slices.Chunk(data
 
 func testReader(limits Limits, chunks ...[]byte) *reader {
 	limits = limits.withDefaults()
-	return newReader(&arrivals{chunks: chunks}, &limits, new(atomic.Uint64))
+	buffers := &budget{most: limits.BuffersBytes}
+	return newReader(&arrivals{chunks: chunks}, &limits, buffers, new(atomic.Uint64))
 }
 
 // decoded is what a reader made of its input.
@@ -99,7 +101,7 @@ func TestReaderAcceptsWhatRedisAccepts(t *testing.T) {
 		{"multibulk", "*2\r\n$4\r\nECHO\r\n$2\r\nhi\r\n", [][]string{{"ECHO", "hi"}}},
 		{"binary argument", "*1\r\n$4\r\n\r\n\x00*\r\n", [][]string{{"\r\n\x00*"}}},
 		{"empty argument", "*1\r\n$0\r\n\r\n", [][]string{{""}}},
-		{"count zero, minus one and empty lines are ignored", "*0\r\n*-1\r\n\r\n\n  \r\nPING\r\n", [][]string{{"PING"}}},
+		{"no arguments and empty lines are ignored", "*0\r\n*-1\r\n\r\n\n  \r\nPING\r\n", [][]string{{"PING"}}},
 		{"inline", "SET k  v\r\n", [][]string{{"SET", "k", "v"}}},
 		{"inline with a bare line feed", "PING\n", [][]string{{"PING"}}},
 		{"inline with double quotes", `SET k "a b\n\x41\"\q\xZ"` + "\r\n", [][]string{{"SET", "k", "a b\nA\"qxZ"}}},
@@ -210,6 +212,33 @@ func TestReaderReadsPastWhatIsTooLarge(t *testing.T) {
 	}
 }
 
+func TestReaderRefusesWhatExceedsTheBudget(t *testing.T) {
+	large := strings.Repeat("v", 1<<20)
+	in := appendCommand(appendCommand(nil, "SET", "a", large, "NX"), "PING")
+	in = appendCommand(in, appendArgs(nil, "MSET", 40_000)...)
+	in = appendCommand(in, "PING")
+	for _, size := range []int{100, 4096, 1 << 16, len(in)} {
+		r := testReader(Limits{BuffersBytes: 200_000}, chop(in, size)...)
+		d := drainReader(r, true)
+		want := [][]string{{"refused"}, {"PING"}, {"refused"}, {"PING"}}
+		if d.err != io.EOF || !slices.EqualFunc(d.calls, want, slices.Equal) {
+			t.Fatalf("in pieces of %d: got %.100q, %v", size, d.calls, d.err)
+		}
+		r.close()
+		if held := r.buffers.held.Load(); held != 0 {
+			t.Fatalf("in pieces of %d: %d bytes are not given back", size, held)
+		}
+	}
+}
+
+func appendArgs(args []string, name string, n int) []string {
+	args = append(args, name)
+	for i := range n {
+		args = append(args, strconv.Itoa(i))
+	}
+	return args
+}
+
 func TestReaderSubmitsAPipelineWhole(t *testing.T) {
 	var in []byte
 	for range 16 {
@@ -222,17 +251,20 @@ func TestReaderSubmitsAPipelineWhole(t *testing.T) {
 }
 
 func TestReaderBoundsSubmissions(t *testing.T) {
+	set := func(size int) []byte { return appendCommand(nil, "SET", "k", strings.Repeat("v", size)) }
 	for _, test := range []struct {
-		name string
-		in   []byte
-		want []int
+		name   string
+		limits Limits
+		in     []byte
+		want   []int
 	}{
-		{"by calls", bytes.Repeat(appendCommand(nil, "PING"), 2500), []int{1024, 1024, 452}},
-		{"by calls, inline", bytes.Repeat([]byte("a\n"), 1025), []int{1024, 1}},
-		{"by bytes", bytes.Repeat(appendCommand(nil, "SET", "k", strings.Repeat("v", 300<<10)), 5), []int{3, 2}},
+		{"by calls", Limits{}, bytes.Repeat(appendCommand(nil, "PING"), 2500), []int{1024, 1024, 452}},
+		{"by calls, inline", Limits{}, bytes.Repeat([]byte("a\n"), 1025), []int{1024, 1}},
+		{"by bytes", Limits{}, bytes.Repeat(set(300<<10), 5), []int{3, 2}},
+		{"by bytes in a larger buffer", Limits{SubmissionBytes: 9000}, bytes.Repeat(set(2000), 12), []int{5, 5, 2}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if d := drainReader(testReader(Limits{}, test.in), true); !slices.Equal(d.submissions, test.want) {
+			if d := drainReader(testReader(test.limits, test.in), true); !slices.Equal(d.submissions, test.want) {
 				t.Fatalf("submissions of %v, want %v", d.submissions, test.want)
 			}
 		})
@@ -274,8 +306,12 @@ func TestReaderGivesLargeBuffersBack(t *testing.T) {
 	if len(r.b.buf) > len(in)+largeBytes {
 		t.Fatalf("%d bytes for a command of %d", len(r.b.buf), len(in))
 	}
+	args := r.b.args
 	if calls, err = r.next(true); err != nil || string(calls[0].Args[0]) != "PING" {
 		t.Fatalf("got %v", err)
+	}
+	if args[2] != nil {
+		t.Fatal("memory that has been given back still refers to the value")
 	}
 	if r.b != &r.small || len(r.b.buf) != smallBytes {
 		t.Fatalf("%d bytes held after the value", len(r.b.buf))
@@ -324,7 +360,9 @@ func TestParseLength(t *testing.T) {
 			t.Errorf("%q: got %d, %v", in, n, ok)
 		}
 	}
-	for _, in := range []string{"", "-", "00", "01", "-0", "+1", " 1", "1 ", "1e3", "9223372036854775808", "99999999999999999999"} {
+	for _, in := range []string{
+		"", "-", "00", "01", "-0", "+1", " 1", "1 ", "1e3", "9223372036854775808", "99999999999999999999",
+	} {
 		if n, ok := parseLength([]byte(in)); ok {
 			t.Errorf("%q: got %d", in, n)
 		}

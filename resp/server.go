@@ -37,6 +37,7 @@ type Server struct {
 	limits   Limits
 	logger   *slog.Logger
 	stats    counters
+	buffers  budget
 
 	ctx    context.Context // ends with Close; contexts of connections derive from it
 	cancel context.CancelFunc
@@ -57,15 +58,16 @@ type counters struct {
 	bytesIn, bytesOut                          atomic.Uint64
 }
 
-// Stats counts since the start of the process, but for Connected.
+// Stats counts since the start of the process, but for what is marked as now.
 type Stats struct {
-	Connected      int    // open now
+	Connected      int    // connections, now
 	Received       uint64 // connections served or being served
 	Rejected       uint64 // connections refused because too many were open
 	ProtocolErrors uint64 // connections ended by a malformed frame
 	CutOff         uint64 // connections ended because their client did not read
 	BytesIn        uint64 // of commands
 	BytesOut       uint64 // of answers
+	BuffersBytes   int64  // of large commands on their way, now
 }
 
 // New binds the address. Connections are accepted once Serve runs.
@@ -97,6 +99,7 @@ func New(o Options) (*Server, error) {
 		conns:    map[uint64]*conn{},
 		empty:    make(chan struct{}),
 	}
+	s.buffers.most = limits.BuffersBytes
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s, nil
 }
@@ -147,6 +150,7 @@ func (s *Server) Stats() Stats {
 		CutOff:         s.stats.cutOff.Load(),
 		BytesIn:        s.stats.bytesIn.Load(),
 		BytesOut:       s.stats.bytesOut.Load(),
+		BuffersBytes:   s.buffers.held.Load(),
 	}
 }
 

@@ -48,7 +48,7 @@ func TestServerSubmitsWhatHasArrivedWhole(t *testing.T) {
 			s, executor := start(t, Options{TLS: test.tls})
 			c := dial(t, s)
 			if test.tls != nil {
-				c = newClient(t, tls.Client(c.Conn, &tls.Config{RootCAs: clientTLS.RootCAs, ServerName: "127.0.0.1"}))
+				c = newClient(t, tls.Client(c.Conn, clientTLS))
 			}
 			c.send("WAIT")
 			<-executor.entered
@@ -113,7 +113,8 @@ func TestServerLiftsLimitsAfterAuth(t *testing.T) {
 func TestServerRefusesWhatIsTooLarge(t *testing.T) {
 	s, _ := start(t, Options{Limits: Limits{BulkBytes: 1000}})
 	c := dial(t, s)
-	c.send("MULTI", "SET k "+strings.Repeat("v", 300_000), "BROKEN", "REPLY SKIP", "SET k "+strings.Repeat("v", 2000), "PING")
+	huge, large := strings.Repeat("v", 300_000), strings.Repeat("v", 2000)
+	c.send("MULTI", "SET k "+huge, "BROKEN", "REPLY SKIP", "SET k "+large, "PING")
 	c.want("+OK\r\n-ERR string exceeds maximum allowed size (16777216 bytes)\r\n:1\r\n+PONG\r\n")
 }
 
@@ -192,7 +193,12 @@ func TestServerEndsSilentConnections(t *testing.T) {
 }
 
 func TestServerDrains(t *testing.T) {
-	s, executor := start(t, Options{})
+	t.Run("without deadlines", func(t *testing.T) { testDrain(t, Limits{}) })
+	t.Run("with deadlines", func(t *testing.T) { testDrain(t, Limits{IdleTimeout: time.Hour}) })
+}
+
+func testDrain(t *testing.T, limits Limits) {
+	s, executor := start(t, Options{Limits: limits})
 	busy, idle := dial(t, s), dial(t, s)
 	idle.send("PING")
 	idle.want("+PONG\r\n")
@@ -380,8 +386,11 @@ func TestServerGoesOnAfterAcceptErrors(t *testing.T) {
 }
 
 func TestNewRefusesBadLimits(t *testing.T) {
-	for _, limits := range []Limits{{Connections: -1}, {CommandBytes: 1 << 40}, {BulkBytes: 1 << 20, BulkBytesSkipped: 1}} {
-		if _, err := New(Options{Addr: "127.0.0.1:0", Executor: newEcho(), Host: host{}, Limits: limits}); err == nil {
+	for _, limits := range []Limits{
+		{Connections: -1}, {CommandBytes: 1 << 40}, {BulkBytes: 1 << 20, BulkBytesSkipped: 1},
+	} {
+		o := Options{Addr: "127.0.0.1:0", Executor: newEcho(), Host: host{}, Limits: limits}
+		if _, err := New(o); err == nil {
 			t.Errorf("%+v accepted", limits)
 		}
 	}
