@@ -46,6 +46,7 @@ func TestStateAgainstModel(t *testing.T) {
 			"":         m.compare,
 			"batch":    m.batch,
 			"batches":  func(t *rapid.T) { m.batch(t); m.batch(t); m.batch(t) },
+			"fill":     m.fill,
 			"reap":     m.reap,
 			"snapshot": m.stepSnapshot,
 			"reload":   m.reload,
@@ -220,9 +221,25 @@ func (m *machine) createOrDrop(t *rapid.T, tx *Tx, handle string, create bool) {
 	delete(m.m.spaces, handle)
 }
 
+// fill writes enough keys in one call for buckets to split and tree nodes too.
+func (m *machine) fill(t *rapid.T) {
+	handle, tag := m.handle(t), rapid.SampledFrom([]string{"x", "y"}).Draw(t, "tag")
+	tx, err := m.s.Begin(m.m.time, 0).Tx(tenant, m.m.ref(handle))
+	if err == nil {
+		for i := range 100 {
+			key := fmt.Sprintf("%s%02d", tag, i)
+			tx.Set([]byte(key), []byte(tag), m.m.time+int64(i))
+			m.m.space(handle).set(key, tag, m.m.time+int64(i))
+		}
+		tx.Commit()
+		m.m.commit()
+	}
+	m.s.batch.End()
+}
+
 func (m *machine) reap(t *rapid.T) {
 	b := m.s.Begin(m.m.time, 0)
-	limit := rapid.IntRange(1, 10).Draw(t, "limit")
+	limit := rapid.SampledFrom([]int{1, 3, 10, 200}).Draw(t, "limit")
 	if got, want := b.Reap(limit), m.m.reap(limit); got != want {
 		t.Fatalf("reaped %d, want %d", got, want)
 	}
