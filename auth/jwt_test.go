@@ -89,26 +89,32 @@ func TestAuthenticateAccepts(t *testing.T) {
 	}
 }
 
-func TestAuthenticateRefuses(t *testing.T) {
+// refusal is a token and why it is not accepted.
+type refusal struct {
+	name, token string
+	want        Reason
+}
+
+func testRefusals(t *testing.T, j *JWT, refusals []refusal) {
+	for _, tc := range refusals {
+		t.Run(tc.name, func(t *testing.T) {
+			p, err := j.Authenticate(tc.token, testNow)
+			if p != nil || ReasonOf(err) != tc.want {
+				t.Fatalf("got %v, %v; want reason %q", p, err, tc.want)
+			}
+			checkRefusal(t, err)
+		})
+	}
+}
+
+func TestAuthenticateRefusesSignatures(t *testing.T) {
 	k := testKeys()
 	j := newTestJWT(t, nil)
 	base := m{"sub": "acme", "exp": exp(time.Hour)}
-	with := func(name string, value any) string {
-		c := m{"sub": "acme", "exp": exp(time.Hour)}
-		if value == nil {
-			delete(c, name)
-		} else {
-			c[name] = value
-		}
-		return hs256(nil, c)
-	}
 	good := hs256(nil, base)
 	unsigned := makeToken(jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, nil, base)
 	b64 := base64.RawURLEncoding.EncodeToString
-	for _, tc := range []struct {
-		name, token string
-		want        Reason
-	}{
+	testRefusals(t, j, []refusal{
 		{"empty", "", NoToken},
 		{"one part", "abc", Malformed},
 		{"four parts", good + ".x", Malformed},
@@ -143,6 +149,20 @@ func TestAuthenticateRefuses(t *testing.T) {
 		{"crit", hs256(m{"crit": []string{"b64"}, "b64": false}, base), Malformed},
 		{"payload changed", changePayload(good), BadSignature},
 		{"signature cut", good[:len(good)-4], BadSignature},
+	})
+}
+
+func TestAuthenticateRefusesClaims(t *testing.T) {
+	with := func(name string, value any) string {
+		c := m{"sub": "acme", "exp": exp(time.Hour)}
+		if value == nil {
+			delete(c, name)
+		} else {
+			c[name] = value
+		}
+		return hs256(nil, c)
+	}
+	testRefusals(t, newTestJWT(t, nil), []refusal{
 		{"no exp", with("exp", nil), NoExpiry},
 		{"Exp is not exp", hs256(nil, m{"sub": "acme", "Exp": exp(time.Hour)}), NoExpiry},
 		{"exp a string", with("exp", "2030"), BadClaim},
@@ -166,15 +186,7 @@ func TestAuthenticateRefuses(t *testing.T) {
 		{"namespaces an object", with("namespaces", m{"a": 1}), BadClaim},
 		{"namespaces with a bad name", with("namespaces", []string{"a b"}), BadClaim},
 		{"namespaces without end", with("namespaces", strings.Repeat("a ", namespacesMax+1)), BadClaim},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			p, err := j.Authenticate(tc.token, testNow)
-			if p != nil || ReasonOf(err) != tc.want {
-				t.Fatalf("got %v, %v; want reason %q", p, err, tc.want)
-			}
-			checkRefusal(t, err)
-		})
-	}
+	})
 }
 
 // checkRefusal holds every refusal to what it promises: typed, one line, short, no secret.

@@ -44,25 +44,41 @@ func call(ctx context.Context, f fixture, request proto.Message) (proto.Message,
 
 type v1Status = primatomicv1.Status
 
-func TestCalls(t *testing.T) {
-	bulks := func(keys ...string) func(*command.Reply) {
-		return func(r *command.Reply) {
-			r.Array(len(keys))
-			for _, key := range keys {
-				r.BulkString(key)
+// callCase is a request, the command in namespace "n" that it becomes, the answer to that, and the reply.
+type callCase struct {
+	name    string
+	request proto.Message
+	line    string
+	answer  func(*command.Reply)
+	want    proto.Message
+}
+
+func testCalls(t *testing.T, cases []callCase) {
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			f := start(t, auth.Off(), func(_ context.Context, _ string, out *command.Reply) { tc.answer(out) })
+			got, err := call(t.Context(), f, tc.request)
+			if err != nil {
+				t.Fatal(err)
 			}
-		}
+			if diff := cmp.Diff(tc.want, got, protocmp.Transform()); diff != "" {
+				t.Errorf("reply (-want +got):\n%s", diff)
+			}
+			want := []string{"default > SELECT n", "default n> " + tc.line}
+			if diff := cmp.Diff(want, f.taken()); diff != "" {
+				t.Errorf("commands (-want +got):\n%s", diff)
+			}
+		})
 	}
+}
+
+// fine is the status of a reply without a remark.
+var fine = &v1Status{}
+
+func TestKeyCalls(t *testing.T) {
 	okReply := (*command.Reply).OK
 	integer := func(n int64) func(*command.Reply) { return func(r *command.Reply) { r.Int(n) } }
-	fine := &v1Status{}
-	for _, tc := range []struct {
-		name    string
-		request proto.Message
-		line    string // in namespace "n"
-		answer  func(*command.Reply)
-		want    proto.Message
-	}{
+	testCalls(t, []callCase{
 		{"get", &primatomicv1.GetKeyRequest{Key: "k", Namespace: "n"}, "GET k",
 			func(r *command.Reply) { r.Bulk([]byte{0, 255}) },
 			&primatomicv1.GetKeyResponse{Key: "k", Namespace: "n", Value: []byte{0, 255}, Status: fine}},
@@ -89,6 +105,19 @@ func TestCalls(t *testing.T) {
 			&primatomicv1.CompareAndSwapResponse{Key: "k", Namespace: "n", Swapped: true, Status: fine}},
 		{"no swap", &primatomicv1.CompareAndSwapRequest{Key: "k", Namespace: "n"}, "CAS k  ",
 			integer(0), &primatomicv1.CompareAndSwapResponse{Key: "k", Namespace: "n", Status: fine}},
+	})
+}
+
+func TestListKeys(t *testing.T) {
+	bulks := func(keys ...string) func(*command.Reply) {
+		return func(r *command.Reply) {
+			r.Array(len(keys))
+			for _, key := range keys {
+				r.BulkString(key)
+			}
+		}
+	}
+	testCalls(t, []callCase{
 		{"list", &primatomicv1.ListKeysRequest{Prefix: "a", Namespace: "n"}, "LISTKEYS a",
 			bulks("a", "ab"), &primatomicv1.ListKeysResponse{Keys: []string{"a", "ab"}, Status: fine}},
 		{"list nothing", &primatomicv1.ListKeysRequest{Namespace: "n", Limit: proto.Uint64(0)}, "LISTKEYS ",
@@ -109,22 +138,7 @@ func TestCalls(t *testing.T) {
 			bulks("a", "\xfe", "\xff"), &primatomicv1.ListKeysResponse{
 				Keys: []string{"a"}, KeysBytes: [][]byte{[]byte("a"), {0xfe}, {0xff}},
 				Status: &v1Status{Message: "2 keys are not UTF-8: keys_bytes holds all keys, keys only the others"}}},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			f := start(t, auth.Off(), func(_ context.Context, _ string, out *command.Reply) { tc.answer(out) })
-			got, err := call(t.Context(), f, tc.request)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(tc.want, got, protocmp.Transform()); diff != "" {
-				t.Errorf("reply (-want +got):\n%s", diff)
-			}
-			want := []string{"default > SELECT n", "default n> " + tc.line}
-			if diff := cmp.Diff(want, f.taken()); diff != "" {
-				t.Errorf("commands (-want +got):\n%s", diff)
-			}
-		})
-	}
+	})
 }
 
 func TestNamespaceCalls(t *testing.T) {
