@@ -41,32 +41,38 @@ func TestCheckFindsBadRows(t *testing.T) {
 		change func(s *Spec)
 		want   string
 	}{
-		"no fault":              {nil, ""},
-		"container":             {sub(func(s *Spec) { s.Name = "other" }), ""},
-		"no name":               {func(s *Spec) { s.Name = "" }, "the name is empty"},
-		"upper case":            {func(s *Spec) { s.Name = "Row" }, "not lower case"},
-		"long name":             {func(s *Spec) { s.Name = strings.Repeat("r", nameMax+1) }, "too long"},
-		"no family":             {func(s *Spec) { s.Family = "" }, "no family"},
-		"no summary":            {func(s *Spec) { s.Summary = "" }, "not one sentence"},
-		"no full stop":          {func(s *Spec) { s.Summary = "Does a thing" }, "not one sentence"},
-		"two sentences":         {func(s *Spec) { s.Summary = "Does a thing. Or not." }, "not one sentence"},
-		"no version":            {func(s *Spec) { s.Since = "" }, "no version"},
-		"no cost":               {func(s *Spec) { s.Cost = "" }, "no cost"},
-		"no function":           {func(s *Spec) { s.Write = nil }, "not exactly one function"},
-		"two functions":         {func(s *Spec) { s.Read = glance }, "not exactly one function"},
-		"no keys":               {func(s *Spec) { s.Args = nil }, "names keys or is NoKeys"},
-		"keys and NoKeys":       {func(s *Spec) { s.Flags = NoKeys }, "names keys or is NoKeys"},
-		"growing read":          {func(s *Spec) { s.Write, s.Read, s.Flags = nil, glance, DenyGrowth }, "only a write"},
-		"write before AUTH":     {func(s *Spec) { s.Flags = BeforeAuth }, "needs a credential"},
-		"MULTI yes and no":      {func(s *Spec) { s.Flags = MultiNow | NoMulti }, "refused there"},
-		"too many tokens":       {func(s *Spec) { s.Args = append(s.Args, tokens...) }, "too many tokens"},
-		"token in lower case":   {func(s *Spec) { s.Args = append(s.Args, Opt(Tok("xx"))) }, "not in upper case"},
-		"token twice":           {func(s *Spec) { s.Args = append(s.Args, Opt(Tok("NX"))) }, "two tokens are the same"},
-		"key behind a token":    {func(s *Spec) { s.Args = append(s.Args, Tok("STORE", Key("k", Replaces))) }, "no fixed place"},
+		"no fault":        {nil, ""},
+		"container":       {sub(func(s *Spec) { s.Name = "other" }), ""},
+		"no name":         {func(s *Spec) { s.Name = "" }, "the name is empty"},
+		"upper case":      {func(s *Spec) { s.Name = "Row" }, "not lower case"},
+		"long name":       {func(s *Spec) { s.Name = strings.Repeat("r", nameMax+1) }, "too long"},
+		"no family":       {func(s *Spec) { s.Family = "" }, "no family"},
+		"no summary":      {func(s *Spec) { s.Summary = "" }, "not one sentence"},
+		"no full stop":    {func(s *Spec) { s.Summary = "Does a thing" }, "not one sentence"},
+		"two sentences":   {func(s *Spec) { s.Summary = "Does a thing. Or not." }, "not one sentence"},
+		"no version":      {func(s *Spec) { s.Since = "" }, "no version"},
+		"no cost":         {func(s *Spec) { s.Cost = "" }, "no cost"},
+		"no function":     {func(s *Spec) { s.Write = nil }, "not exactly one function"},
+		"two functions":   {func(s *Spec) { s.Read = glance }, "not exactly one function"},
+		"no keys":         {func(s *Spec) { s.Args = nil }, "names keys or is NoKeys"},
+		"keys and NoKeys": {func(s *Spec) { s.Flags = NoKeys }, "names keys or is NoKeys"},
+		"growing read": {func(s *Spec) {
+			s.Write, s.Read, s.Flags = nil, glance, DenyGrowth
+		}, "only a write"},
+		"write before AUTH":   {func(s *Spec) { s.Flags = BeforeAuth }, "needs a credential"},
+		"MULTI yes and no":    {func(s *Spec) { s.Flags = MultiNow | NoMulti }, "refused there"},
+		"too many tokens":     {func(s *Spec) { s.Args = append(s.Args, tokens...) }, "too many tokens"},
+		"token in lower case": {func(s *Spec) { s.Args = append(s.Args, Opt(Tok("xx"))) }, "not in upper case"},
+		"token twice":         {func(s *Spec) { s.Args = append(s.Args, Opt(Tok("NX"))) }, "tokens are the same"},
+		"key behind a token": {func(s *Spec) {
+			s.Args = append(s.Args, Tok("STORE", Key("k", Replaces)))
+		}, "no fixed place"},
 		"arity as derived":      {func(s *Spec) { s.Arity = -3 }, "what is derived"},
 		"container that writes": {func(s *Spec) { s.Sub = []*Spec{row(nil)} }, "a container reads, writes"},
-		"bad subcommand":        {sub(func(s *Spec) { s.Name, s.Write = "other", nil }), `row "row|other": not exactly one`},
-		"same subcommands":      {sub(nil), `two rows are named "row|row"`},
+		"bad subcommand": {sub(func(s *Spec) {
+			s.Name, s.Write = "other", nil
+		}), `row "row|other": not exactly one`},
+		"same subcommands": {sub(nil), `two rows are named "row|row"`},
 		"deep container": {sub(func(s *Spec) {
 			s.Name, s.Write, s.Args, s.Sub = "other", nil, nil, []*Spec{row(nil)}
 		}), "a subcommand holds subcommands"},
@@ -107,13 +113,15 @@ func TestDerivedArityAndKeys(t *testing.T) {
 		arity int
 		keys  []KeySpec
 	}{
-		"nothing":        {nil, 1, nil},
-		"one key":        {[]Arg{key}, 2, []KeySpec{{1, 0, 1, Reads}}},
-		"two keys":       {[]Arg{key, key}, 3, []KeySpec{{1, 0, 1, Reads}, {2, 0, 1, Reads}}},
-		"many keys":      {[]Arg{Many(key)}, -2, []KeySpec{{1, -1, 1, Reads}}},
-		"keys, number":   {[]Arg{Many(key), Double("timeout")}, -3, []KeySpec{{1, -2, 1, Reads}}},
-		"pairs":          {[]Arg{Many(Block("data", key, Str("value")))}, -3, []KeySpec{{1, -1, 2, Reads}}},
-		"block":          {[]Arg{Str("s"), Block("b", Str("x"), key), key}, 5, []KeySpec{{3, 0, 2, Reads}, {4, 0, 1, Reads}}},
+		"nothing":      {nil, 1, nil},
+		"one key":      {[]Arg{key}, 2, []KeySpec{{1, 0, 1, Reads}}},
+		"two keys":     {[]Arg{key, key}, 3, []KeySpec{{1, 0, 1, Reads}, {2, 0, 1, Reads}}},
+		"many keys":    {[]Arg{Many(key)}, -2, []KeySpec{{1, -1, 1, Reads}}},
+		"keys, number": {[]Arg{Many(key), Double("timeout")}, -3, []KeySpec{{1, -2, 1, Reads}}},
+		"pairs":        {[]Arg{Many(Block("data", key, Str("value")))}, -3, []KeySpec{{1, -1, 2, Reads}}},
+		"block": {
+			[]Arg{Str("s"), Block("b", Str("x"), key), key}, 5, []KeySpec{{3, 0, 2, Reads}, {4, 0, 1, Reads}},
+		},
 		"optional word":  {[]Arg{Opt(Str("message"))}, -1, nil},
 		"option":         {[]Arg{key, Opt(Tok("X", Str("y"), Str("z")))}, -2, []KeySpec{{1, 0, 1, Reads}}},
 		"required token": {[]Arg{Tok("LOAD", Str("script"))}, 3, nil},

@@ -130,13 +130,14 @@ func (g *generator) key() string { return g.pick("a", "b", "c", "d", "e", "user:
 
 func (g *generator) integer() string {
 	return g.pick("0", "1", "-1", "2", "5", "10", "-3", "100", "-100", "9223372036854775807",
-		"-9223372036854775808", "9223372036854775806", "01", "+1", " 1", "x", "1.5", "", "9223372036854775808",
-		strconv.FormatInt(g.Int64(), 10), strconv.Itoa(g.IntN(40)-20))
+		"-9223372036854775808", "9223372036854775806", "01", "+1", " 1", "x", "1.5", "",
+		"9223372036854775808", strconv.FormatInt(g.Int64(), 10), strconv.Itoa(g.IntN(40)-20))
 }
 
 func (g *generator) float() string {
-	return g.pick("0.1", "0.2", "-0.1", "1e3", "3.0e-3", "1e17", "1e-17", "5e-18", "1.1", "123.456", "inf", "-inf",
-		"nan", "0x1p4", "1e4932", "1e-4951", "x", "", "1_0", "1e25", "-1e25", "0.3333333333333333333333", "1e", ".5",
+	return g.pick("0.1", "0.2", "-0.1", "1e3", "3.0e-3", "1e17", "1e-17", "5e-18", "1.1", "123.456",
+		"inf", "-inf", "nan", "0x1p4", "1e4932", "1e-4951", "x", "", "1_0",
+		"1e25", "-1e25", "0.3333333333333333333333", "1e", ".5",
 		strconv.FormatFloat(g.NormFloat64()*1e6, 'g', -1, 64), g.integer())
 }
 
@@ -154,8 +155,8 @@ func (g *generator) value() string {
 // not hang on a millisecond.
 func (g *generator) duration() string {
 	if g.IntN(6) == 0 {
-		return g.pick("0", "-1", "x", "", "1.5", "9223372036854775807", "-9223372036854775808", "9223372036854775",
-			"9223372036854774", "-9223372036854776")
+		return g.pick("0", "-1", "x", "", "1.5", "9223372036854775807", "-9223372036854775808",
+			"9223372036854775", "9223372036854774", "-9223372036854776")
 	}
 	return strconv.Itoa(1_000_000 + g.IntN(1_000_000_000))
 }
@@ -282,10 +283,12 @@ func (g *generator) keyLine() []string {
 		db := []string{"DB", g.pick("0", "1", "2", "16", "-1", "x", "4294967296")}
 		return append([]string{"COPY", g.key(), g.key()}, g.options(db, []string{"REPLACE"})...)
 	case 5:
-		return []string{"KEYS", g.pick("*", "user:*", "[a-c]", "?", "\\[x\\]", "[^a]", "*[1]", "a", "user:[", "*:*")}
+		return []string{"KEYS", g.pick("*", "user:*", "[a-c]", "?", "\\[x\\]", "[^a]", "*[1]", "a", "user:[",
+			"*:*")}
 	case 6:
 		return append([]string{"SCAN", "0", "COUNT", g.pick("1000", "1000", "0", "x", "-1")},
-			g.options([]string{"MATCH", g.pick("*", "user:*", "[a-c]")}, []string{"TYPE", g.pick("string", "hash", "no")})...)
+			g.options([]string{"MATCH", g.pick("*", "user:*", "[a-c]")},
+				[]string{"TYPE", g.pick("string", "hash", "no")})...)
 	}
 	return []string{"RANDOMKEY"} // DBSIZE of Redis counts keys that were set with a deadline in the past
 }

@@ -11,7 +11,10 @@ func expiryCommands() []*Spec {
 	write := func(name string, fn func(*engine.Tx, *Call, *Reply), when Arg, summary string) *Spec {
 		return &Spec{
 			Name: name, Write: fn, Family: Generic, Flags: Fast,
-			Args:  []Arg{Key("key", Updates), when, Opt(Tok("NX")), Opt(Tok("XX")), Opt(Tok("GT")), Opt(Tok("LT"))},
+			Args: []Arg{
+				Key("key", Updates), when,
+				Opt(Tok("NX")), Opt(Tok("XX")), Opt(Tok("GT")), Opt(Tok("LT")),
+			},
 			Check: checkExpireConditions, Stray: "Unsupported option %s",
 			Since: since, Cost: cost, Summary: summary,
 		}
@@ -29,7 +32,8 @@ func expiryCommands() []*Spec {
 		write("pexpireat", pexpireat, UnixTime("unix-time-milliseconds"),
 			"Sets the millisecond at which a key expires."),
 		read("ttl", ttl, "Answers with the seconds that a key lives on, -1 without a deadline, -2 without a key."),
-		read("pttl", pttl, "Answers with the milliseconds that a key lives on, -1 without a deadline, -2 without a key."),
+		read("pttl", pttl,
+			"Answers with the milliseconds that a key lives on, -1 without a deadline, -2 without a key."),
 		read("expiretime", expiretime, "Answers with the second at which a key expires, as Unix time."),
 		read("pexpiretime", pexpiretime, "Answers with the millisecond at which a key expires, as Unix time."),
 		{

@@ -98,7 +98,8 @@ func BenchmarkSet(b *testing.B) {
 
 // BenchmarkSetOptions is BenchmarkSet with a deadline and a condition.
 func BenchmarkSetOptions(b *testing.B) {
-	l, args := newLocal(), line("SET", "key:000000001", "a value of some thirty bytes or so", "XX", "PX", "60000")
+	l := newLocal()
+	args := line("SET", "key:000000001", "a value of some thirty bytes or so", "XX", "PX", "60000")
 	l.do(args[:3]...)
 	b.ReportAllocs()
 	for b.Loop() {

@@ -65,7 +65,9 @@ func TestLongDoubleRoundTrip(t *testing.T) {
 }
 
 func FuzzLongDouble(f *testing.F) {
-	for _, text := range []string{"1.5", "-0x1.8p-3", "1e4932", "inf", "1e-4950", "0e99999999999999999999", "."} {
+	for _, text := range []string{
+		"1.5", "-0x1.8p-3", "1e4932", "inf", "1e-4950", "0e99999999999999999999", ".",
+	} {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {

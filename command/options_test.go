@@ -110,13 +110,15 @@ func TestLimits(t *testing.T) {
 		args [][]byte
 		want *Error
 	}{
-		"largest value":         {[][]byte{[]byte("set"), []byte("k"), large}, nil},
-		"too large a value":     {[][]byte{[]byte("set"), []byte("k"), append(large, 0)}, ErrLargeValue},
-		"too large behind IFEQ": {[][]byte{[]byte("set"), []byte("k"), {}, []byte("IFEQ"), append(large, 0)}, ErrLargeValue},
-		"second key empty":      {line("rename", "a", ""), ErrEmptyKey},
-		"key in pairs":          {line("mset", "a", "1", strings.Repeat("k", 1025), "2"), ErrLongKey},
-		"last of many":          {line("del", "a", "b", ""), ErrEmptyKey},
-		"no command":            {nil, Errorf(Invalid, "unknown command '', with args beginning with: ")},
+		"largest value":     {[][]byte{[]byte("set"), []byte("k"), large}, nil},
+		"too large a value": {[][]byte{[]byte("set"), []byte("k"), append(large, 0)}, ErrLargeValue},
+		"too large behind IFEQ": {
+			[][]byte{[]byte("set"), []byte("k"), {}, []byte("IFEQ"), append(large, 0)}, ErrLargeValue,
+		},
+		"second key empty": {line("rename", "a", ""), ErrEmptyKey},
+		"key in pairs":     {line("mset", "a", "1", strings.Repeat("k", 1025), "2"), ErrLongKey},
+		"last of many":     {line("del", "a", "b", ""), ErrEmptyKey},
+		"no command":       {nil, Errorf(Invalid, "unknown command '', with args beginning with: ")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := registry.Prepare(&Call{Args: test.args})

@@ -102,8 +102,8 @@ func stringCommands() []*Spec {
 }
 
 // answerBytesMax bounds the answer to one call. A longer one could not be held in memory for many
-// clients at once, and there are commands that give it in parts.
-const answerBytesMax = 256 << 20
+// clients at once, and there are commands that give it in parts. Only a test changes it.
+var answerBytesMax = 256 << 20
 
 // lookupString finds a live string. A value of another type is an error.
 func lookupString(v *engine.View, key []byte) (engine.Item, bool, *Error) {
@@ -253,12 +253,13 @@ func mget(v *engine.View, c *Call, r *Reply) {
 	r.Array(len(c.Args) - 1)
 	for _, key := range c.Args[1:] {
 		item, alive := v.Lookup(key)
-		r.bulkOrNull(item, alive && item.Type() == engine.String)
-		if r.Len()-mark > answerBytesMax {
+		alive = alive && item.Type() == engine.String
+		if alive && r.Len()-mark+item.Len() > answerBytesMax {
 			r.Truncate(mark)
 			r.Error(errLongAnswer("fewer keys"))
 			return
 		}
+		r.bulkOrNull(item, alive)
 	}
 }
 
