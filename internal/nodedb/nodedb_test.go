@@ -208,7 +208,7 @@ func TestDamage(t *testing.T) {
 			t.Errorf("%s at %d: %+v", what, at, got)
 		}
 	}
-	for at := 0; at < len(sound); at += 61 {
+	for at := 0; at < len(sound); at += 127 {
 		flipped := bytes.Clone(sound)
 		flipped[at] ^= 0x11
 		try("flip", at, flipped)
