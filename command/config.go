@@ -16,6 +16,7 @@ func configContainer() *Spec {
 				Name: "get", Conn: configGet, Family: Server, Flags: Dangerous,
 				Since: "0.1.0", Cost: "O(N) in parameters",
 				Args:    []Arg{Many(Pattern("parameter"))},
+				Check:   checkNames,
 				Summary: "Answers the parameters whose names match, with their values.",
 			},
 			{

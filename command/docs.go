@@ -15,16 +15,19 @@ func commandContainer() *Spec {
 	}
 	names := Opt(Many(Str("command-name")))
 	line := []Arg{Str("command"), Opt(Many(Str("arg")))}
+	docs := row("docs", commandDocs, "Describes commands, for people.", names)
+	info := row("info", commandInfo, "Describes commands, for clients.", names)
+	docs.Check, info.Check = checkNames, checkNames
 	return &Spec{
 		Name: "command", Conn: commandAll, Family: Server, Since: "0.1.0", Cost: "O(N) in commands",
 		Summary: "Describes all commands, for clients.",
 		Sub: []*Spec{
 			row("count", commandCount, "Answers how many commands there are."),
-			row("docs", commandDocs, "Describes commands, for people.", names),
+			docs,
 			row("getkeys", commandGetKeys, "Answers which arguments of a command line are keys.", line...),
 			row("getkeysandflags", commandGetKeysAndFlags,
 				"Answers which arguments of a command line are keys, and what is done to them.", line...),
-			row("info", commandInfo, "Describes commands, for clients.", names),
+			info,
 			row("list", commandList, "Lists the names of commands.",
 				Opt(Tok("FILTERBY", OneOf("filterby",
 					Tok("MODULE", Str("module-name")),
@@ -33,6 +36,16 @@ func commandContainer() *Spec {
 			helpRow(Server),
 		},
 	}
+}
+
+// namesMax bounds how many names one call may ask about: each may be answered with kilobytes.
+const namesMax = 1000
+
+func checkNames(c *Call) *Error {
+	if len(c.Args) > namesMax+2 {
+		return Errorf(TooLarge, "too many names: at most %d are answered at once", namesMax)
+	}
+	return nil
 }
 
 // known returns the rows that COMMAND tells of: those that do more than answer an error.

@@ -160,3 +160,21 @@ func BenchmarkAdmit(b *testing.B) {
 		s.Note(c.Spec, host.now)
 	}
 }
+
+// TestNamesAreBounded asks about more names than one call may: each answer is kilobytes.
+func TestNamesAreBounded(t *testing.T) {
+	host := newFakeHost(auth.Off())
+	s := host.connect()
+	for _, line := range [][]string{{"COMMAND", "DOCS"}, {"COMMAND", "INFO"}, {"CONFIG", "GET"}} {
+		for n, refused := range map[int]bool{namesMax: false, namesMax + 1: true} {
+			args := line
+			for range n {
+				args = append(args, "get")
+			}
+			got := host.send(s, args...)
+			if strings.HasPrefix(got, "-ERR too many names") != refused {
+				t.Errorf("%v with %d names: %.60q", line, n, got)
+			}
+		}
+	}
+}

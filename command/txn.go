@@ -12,7 +12,14 @@ const (
 	transactionBytesMax = 64 << 20
 	queuedOverhead      = 256 // a Call and its place in the queue
 	argOverhead         = 24  // a slice header
+
+	// answersBytesMax bounds the answer to EXEC, of which a few bytes of queued reads can make much. Up
+	// to one answer more is held while it is made.
+	answersBytesMax = 64 << 20
 )
+
+var errAnswerLeftOut = Errorf(TooLarge, "answer left out, though a write was carried out: "+
+	"the answers to a transaction are at most %d bytes", answersBytesMax)
 
 func transactionCommands() []*Spec {
 	return []*Spec{
@@ -185,17 +192,21 @@ func (s *Session) TakeExec(ctx context.Context, c *Call) *Error {
 		c.Sub = []Call{}
 	}
 	c.Answers = make([][]byte, len(c.Sub))
+	held := 0
 	for i := range c.Sub {
-		sub := &c.Sub[i]
-		answer := NewReply(s.Proto, nil)
-		if err := s.admitQueued(sub); err != nil {
+		sub, answer := &c.Sub[i], NewReply(s.Proto, nil)
+		switch err := s.admitQueued(sub); {
+		case err != nil:
 			answer.Error(err)
-		} else if sub.Spec.Class() == Conn {
-			sub.Spec.Conn(ctx, s, sub, answer)
-		} else {
+		case sub.Spec.Class() != Conn:
 			continue
+		case held > answersBytesMax:
+			answer.Error(errAnswerLeftOut)
+		default:
+			sub.Spec.Conn(ctx, s, sub, answer)
 		}
 		*sub, c.Answers[i] = Call{}, answer.Bytes()
+		held += answer.Len()
 	}
 	c.settleNamespace()
 	if c.Class() == Read {
@@ -232,18 +243,10 @@ func (c *Call) settleNamespace() {
 
 // execRead answers a transaction of reads.
 func execRead(v *engine.View, c *Call, r *Reply) {
-	r.Array(len(c.Sub))
-	for i := range c.Sub {
-		if sub := &c.Sub[i]; sub.Spec != nil {
-			sub.Spec.Read(v, sub, r)
-		} else {
-			c.answered(i, r)
-		}
-	}
-	r.code = OK // an error of one call is not an error of EXEC
+	c.eachQueued(r, func(sub *Call) { sub.Spec.Read(v, sub, r) })
 }
 
-// execWrite carries a transaction out. A call that fails is undone alone; what the others did stays.
+// execWrite carries a transaction out, unless something that was watched has changed.
 func execWrite(tx *engine.Tx, c *Call, r *Reply) {
 	for i := range c.Watched {
 		w := &c.Watched[i]
@@ -253,17 +256,10 @@ func execWrite(tx *engine.Tx, c *Call, r *Reply) {
 			return
 		}
 	}
-	r.Array(len(c.Sub))
-	for i := range c.Sub {
-		if c.Sub[i].Spec != nil {
-			execOne(tx, &c.Sub[i], r)
-		} else {
-			c.answered(i, r)
-		}
-	}
-	r.code = OK // an error of one call is not an error of EXEC
+	c.eachQueued(r, func(sub *Call) { execOne(tx, sub, r) })
 }
 
+// execOne carries a queued call out. If it fails it is undone alone; what the others did stays.
 func execOne(tx *engine.Tx, sub *Call, r *Reply) {
 	in, found := tx.In(sub.Namespace)
 	switch {
@@ -273,12 +269,36 @@ func execOne(tx *engine.Tx, sub *Call, r *Reply) {
 		sub.Spec.Read(&in.View, sub, r)
 	default:
 		mark := tx.Mark()
-		r.code = OK
+		r.Mark()
 		sub.Spec.Write(in, sub, r)
-		if r.code != OK {
+		if r.Code() != OK {
 			tx.RollbackTo(mark)
 		}
 	}
+}
+
+// eachQueued appends the answer to EXEC: each call's own, made by carryOut. What it leaves out depends on
+// bytes that differ between nodes, so a write is carried out all the same and a read is not.
+func (c *Call) eachQueued(r *Reply, carryOut func(sub *Call)) {
+	r.Array(len(c.Sub))
+	start, full := r.Len(), false
+	for i := range c.Sub {
+		sub, from := &c.Sub[i], r.Len()
+		switch {
+		case sub.Spec == nil:
+			c.answered(i, r)
+		case full && sub.Spec.Read != nil:
+			r.Error(errAnswerLeftOut)
+		default:
+			carryOut(sub)
+		}
+		if r.Len()-start > answersBytesMax {
+			r.Truncate(from)
+			r.Error(errAnswerLeftOut)
+			full = true
+		}
+	}
+	r.Mark() // an error of one call is not an error of EXEC
 }
 
 // answered appends the answer of a queued call that was carried out before the transaction was

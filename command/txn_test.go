@@ -3,6 +3,7 @@ package command
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -66,6 +67,61 @@ func TestTransactionBounds(t *testing.T) {
 		host.send(s, "UNWATCH")
 		if s.Multi.bytes != held {
 			t.Fatalf("UNWATCH left %d bytes counted", s.Multi.bytes-held)
+		}
+	})
+}
+
+// TestExecAnswerIsBounded asks for more than a transaction may answer, in each of the ways.
+func TestExecAnswerIsBounded(t *testing.T) {
+	host := newFakeHost(auth.Off())
+	s := host.connect()
+	const value = 8 << 20
+	fits := answersBytesMax/value - 1 // headers take a little of the last one
+	host.send(s, "SET", "large", strings.Repeat("v", value))
+	for name, test := range map[string]struct{ fill, last, after, want string }{
+		"reads":  {"GET large", "GET large", "GET small", "-ERR answer left out"},
+		"writes": {"GETEX large PERSIST", "SET large x GET", "INCR small", ":1"},
+		"both":   {"GETEX large PERSIST", "GET large", "SET small x", "+OK"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			host.send(s, "SET", "large", strings.Repeat("v", value))
+			host.send(s, "DEL", "small")
+			host.send(s, "MULTI")
+			for range fits {
+				host.send(s, strings.Fields(test.fill)...)
+			}
+			host.send(s, strings.Fields(test.last)...)
+			host.send(s, strings.Fields(test.after)...)
+			answer := host.send(s, "EXEC")
+			v, rest, err := ParseValue([]byte(answer))
+			if err != nil || len(rest) != 0 || len(v.Elems) != fits+2 {
+				t.Fatalf("%d bytes: %v", len(answer), err)
+			}
+			if last := v.Elems[fits]; last.Kind != KindError {
+				t.Errorf("the answer that does not fit is of kind %q", last.Kind)
+			}
+			after := v.Elems[fits+1]
+			if got := fmt.Sprintf("%c%s", after.Kind, after.Bytes); !strings.HasPrefix(got, test.want) {
+				t.Errorf("then %q, want %q", got, test.want)
+			}
+			if got := host.send(s, "GET", "large"); name == "writes" && got != "$1\r\nx\r\n" {
+				t.Errorf("the write whose answer was left out was not carried out: %d bytes", len(got))
+			}
+		})
+	}
+
+	t.Run("connection", func(t *testing.T) {
+		host.send(s, "MULTI")
+		for range answersBytesMax / 50_000 {
+			host.send(s, "COMMAND", "DOCS")
+		}
+		for range 1000 {
+			host.send(s, "COMMAND", "DOCS")
+		}
+		if answer := host.send(s, "EXEC"); len(answer) > answersBytesMax+1<<20 {
+			t.Errorf("answer of %d bytes", len(answer))
+		} else if !strings.HasSuffix(answer, "-"+errAnswerLeftOut.Error()+"\r\n") {
+			t.Errorf("answer of %d bytes without an error", len(answer))
 		}
 	})
 }
