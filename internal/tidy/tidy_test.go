@@ -32,16 +32,6 @@ func (f finding) String() string {
 	return fmt.Sprintf("%s: %s (%d): %s", f.Rule, f.Where, f.Measure, f.Hint)
 }
 
-// An exception is a finding that is known and not yet mended.
-type exception struct {
-	Rule, Where string
-	Measure     int
-	Reason      string
-}
-
-// exceptions may only shrink.
-var exceptions = []exception{}
-
 func TestTree(t *testing.T) {
 	packages, err := listPackages()
 	if err != nil {
