@@ -32,7 +32,7 @@ func Check(fsys vfs.FS, dir string, report func(Finding)) error {
 	if err != nil {
 		return err
 	}
-	c := checker{report: report, replay: newReplay()}
+	c := checker{report: report}
 	return errors.Join(c.run(fsys, dir), lock.Close())
 }
 
@@ -86,6 +86,7 @@ func (c *checker) note(err error) error {
 }
 
 func (c *checker) segments(segs []*segment) error {
+	c.replay = newReplay(segs)
 	var stretches []stretch
 	for _, seg := range segs {
 		before := c.replay.frames

@@ -65,6 +65,7 @@
 //	 seal
 //	 32  8  floor: segments with lower numbers are not needed. Durable before they are removed, so a
 //	        missing segment is either this or damage
+//	...     zeros, of a seal that fills a page so that the next one is not lost together with what it proves
 //
 // # The end of the log
 //

@@ -3,7 +3,6 @@ package wal
 import (
 	"fmt"
 	"hash/crc32"
-	"math"
 
 	"github.com/primatomic/primatomic/internal/vfs"
 )
@@ -20,8 +19,13 @@ type frame struct {
 // end is the offset behind the frame.
 func (f *frame) end() int64 { return f.off + int64(f.size) }
 
-// data is the offset at which the data of the first entry starts.
-func (f *frame) data() int64 { return f.off + tableOffset + int64(f.count)*rowBytes }
+// data is the offset at which the data of the first entry starts, or of a seal its padding.
+func (f *frame) data() int64 {
+	if f.kind == kindSeal {
+		return f.off + sealBytes
+	}
+	return f.off + tableOffset + int64(f.count)*rowBytes
+}
 
 func (f *frame) row(i int) row { return parseRow(f.table[i*rowBytes:]) }
 
@@ -123,7 +127,7 @@ func (r *frameReader) frame(offset int64) (f frame, v verdict, reason string, er
 		return f, v, reason, err
 	}
 	f, reason, err = r.describe(offset, size)
-	if reason == "" && err == nil && f.kind == kindState {
+	if reason == "" && err == nil {
 		reason, err = r.verifyData(&f)
 	}
 	if reason == "" || err != nil {
@@ -146,7 +150,7 @@ func (r *frameReader) describe(offset int64, size uint32) (f frame, reason strin
 	}
 	f.head = parseHead(r.meta)
 	switch {
-	case f.kind == kindSeal && size == sealBytes:
+	case f.kind == kindSeal && size <= sealFillMax:
 		metaBytes = sealBytes
 		f.floor = little.Uint64(r.meta[headBytes:])
 	case f.kind == kindState && size >= tableOffset:
@@ -181,8 +185,8 @@ func (f *frame) inconsistency() string {
 	if alignUp(size) != int64(f.size) {
 		return fmt.Sprintf("entries make a frame of %d bytes, not of %d", alignUp(size), f.size)
 	}
-	if f.count > 0 && (f.first == 0 || f.first > math.MaxUint64-uint64(f.count)) {
-		return fmt.Sprintf("no entry can have index %d", f.first)
+	if max(f.first, f.base.Index, f.mark.Index) > indexMax || f.count > 0 && f.first <= f.base.Index {
+		return fmt.Sprintf("entries cannot start at %d after %d", f.first, f.base.Index)
 	}
 	return ""
 }

@@ -100,7 +100,8 @@ func open(o *Options, lock io.Closer) (*Log, *Recovery, error) {
 	}
 	seqs, stray := segmentRun(names)
 	l := &Log{
-		fs: o.FS, dir: o.Dir, lock: lock, batch: 1, buf: make([]byte, 0, bufferBytes), floor: 1,
+		fs: o.FS, dir: o.Dir, lock: lock, batch: 1, floor: 1,
+		buf:    make([]byte, 0, min(bufferBytes, o.SegmentBytes)),
 		groups: map[GroupID]*group{},
 		keeper: &keeper{fs: o.FS, dir: o.Dir, bytes: o.SegmentBytes, id: o.ID, random: o.Random,
 			logger: o.Logger, next: 1},
@@ -165,7 +166,7 @@ func (l *Log) recover(o *Options, rec *Recovery, seqs, stray []uint64) error {
 	if err := l.identify(); err != nil {
 		return err
 	}
-	r := newReplay()
+	r := newReplay(l.segs)
 	stretches, err := r.segments(l.segs)
 	if err != nil {
 		return err
@@ -187,8 +188,8 @@ func (l *Log) recover(o *Options, rec *Recovery, seqs, stray []uint64) error {
 		return err
 	}
 	l.resume(rec, r, stretches)
-	if l.room() < sealBytes {
-		return nil
+	if l.room() < sealRoom {
+		return nil // the next segment is not begun just to seal this one
 	}
 	return l.Seal()
 }

@@ -40,6 +40,9 @@ const (
 	RecordEntriesMax = 1 << 18
 )
 
+// indexMax leaves room to count beyond any index.
+const indexMax = 1 << 62
+
 // Kinds of frames.
 const (
 	kindState = 1 // a group's Record
@@ -60,6 +63,10 @@ const (
 	sealBytes = headBytes + 8
 	bodyBytes = 80 // of a state frame, after the head and before the table
 	rowBytes  = 24 // an entry in the table
+
+	pageBytes   = 4096                  // what a kernel writes back, or loses, as one
+	sealFillMax = pageBytes + sealBytes // of a seal that fills a page
+	sealRoom    = sealFillMax + sealBytes
 )
 
 // head is the first part of every frame.

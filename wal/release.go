@@ -125,7 +125,7 @@ func (l *Log) raiseFloor() (uint64, error) {
 			return 0, err
 		}
 	}
-	return floor, l.appendSeal(floor)
+	return floor, l.appendSeal(floor, sealBytes)
 }
 
 // planFloor returns the floor that the log could have, 0 if it has it, and the groups to restate for it.

@@ -5,7 +5,7 @@ import (
 	"math"
 )
 
-const scanWindowBytes = 1 << 20
+const scanWindowBytes = 256 << 10
 
 // replay rebuilds what the log knows from its frames, segment by segment.
 type replay struct {
@@ -21,8 +21,12 @@ type replay struct {
 	end int64
 }
 
-func newReplay() *replay {
-	return &replay{reader: newFrameReader(scanWindowBytes), groups: map[GroupID]*group{}, floor: 1}
+func newReplay(segs []*segment) *replay {
+	window := int64(pageBytes) // a padding is verified in one piece
+	for _, s := range segs {
+		window = min(max(window, s.size), scanWindowBytes)
+	}
+	return &replay{reader: newFrameReader(int(window)), groups: map[GroupID]*group{}, floor: 1}
 }
 
 // stretch is what a replay found in a segment.
@@ -108,9 +112,6 @@ func (r *replay) frame(seg *segment, f *frame) error {
 	if g == nil {
 		g = newGroup()
 		r.groups[f.group] = g
-	}
-	if f.count > 0 && f.first <= f.base.Index {
-		return seg.corrupt(f.off, "the frame holds entries that it says are released")
 	}
 	g.apply(f, seg.seq)
 	return nil

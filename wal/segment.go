@@ -17,7 +17,7 @@ import (
 
 const (
 	formatVersion = 1
-	headerBytes   = 4096 // a page, so that writing frames never touches the header's page
+	headerBytes   = pageBytes // so that writing frames never touches the header's page
 	maskBytes     = vfs.SectorBytes
 	maskSpan      = 8 * maskBytes // the mask repeated, so that masking works on long runs
 	magic         = "primaWAL"

@@ -31,7 +31,7 @@ type Log struct {
 	chain    uint32 // CRC of the last frame
 	batch    uint64 // number of the next sync
 	durable  int64  // offset in the current segment up to which all is synced
-	unsealed bool   // there is a record that no later frame says to be durable
+	unsealed bool   // there is a record that no seal says to be durable
 	meta     []byte // a frame's head, body and table while it is encoded
 	failed   error  // the first final error
 
@@ -95,7 +95,7 @@ func (l *Log) plan(rec *Record) (g *group, st state, flags uint8, err error) {
 		}
 		last = st.first + uint64(n) - 1
 	}
-	if rec.HardState.Commit > last {
+	if rec.HardState.Commit > last || last > indexMax {
 		return g, st, 0, invalid(rec, "it commits %d, but the log ends at %d", rec.HardState.Commit, last)
 	}
 	return g, st, flags, nil
@@ -131,6 +131,7 @@ func (l *Log) appendState(g *group, st state, entries []Entry, flags uint8) erro
 	defer l.mu.Unlock()
 	l.groups[st.group] = g
 	g.apply(&f, l.current().seq)
+	l.unsealed = true
 	l.released = l.released || flags != 0 // older segments may not be needed any more
 	return nil
 }
@@ -158,11 +159,10 @@ func (l *Log) write(f *frame, entries []Entry) error {
 		return l.fail(err)
 	}
 	l.chain = f.crc
-	l.unsealed = f.kind == kindState || l.unsealed && f.off > l.durable
 	return nil
 }
 
-var padding [align]byte // a variable, because what is masked escapes to the heap
+var padding [sealFillMax]byte // a variable, because what is masked escapes to the heap
 
 // put masks bytes into the buffer, and writes the buffer out whenever it is full.
 func (l *Log) put(p []byte) error {
@@ -237,21 +237,32 @@ func (l *Log) syncCurrent() error {
 // Seal makes the last acknowledged batch provable: it adds a frame that says up to where everything is
 // durable, and syncs. Without it damage to the very last batch can look like a write that never
 // finished. The host calls it when nothing was appended for a moment; if the log is sealed it does nothing.
+//
+// The seal starts a new page, behind a seal that fills the one before: what it proves and the proof are
+// not lost together.
 func (l *Log) Seal() error {
 	if err := l.Sync(); err != nil || !l.unsealed {
 		return err
 	}
-	if err := l.reserve(sealBytes); err != nil {
+	if err := l.reserve(sealRoom); err != nil {
 		return err
 	}
-	if err := l.appendSeal(l.floor); err != nil {
+	fill := pageBytes - l.end%pageBytes
+	if fill < sealBytes {
+		fill += pageBytes
+	}
+	if err := l.appendSeal(l.floor, fill); err != nil {
 		return err
 	}
+	if err := l.appendSeal(l.floor, sealBytes); err != nil {
+		return err
+	}
+	l.unsealed = false
 	return l.Sync()
 }
 
-func (l *Log) appendSeal(floor uint64) error {
-	f := frame{head: head{size: sealBytes, kind: kindSeal}}
+func (l *Log) appendSeal(floor uint64, size int64) error {
+	f := frame{head: head{size: uint32(size), kind: kindSeal}}
 	l.meta = grow(l.meta[:0], sealBytes)
 	little.PutUint64(l.meta[headBytes:], floor)
 	return l.write(&f, nil)
