@@ -9,7 +9,7 @@ import (
 
 type namespaceCommand struct {
 	Create namespaceCreateCommand `cmd:"" help:"Create a namespace; if it is yours already, do nothing."`
-	List   namespaceListCommand   `cmd:"" help:"List your namespaces and their number of keys."`
+	List   namespaceListCommand   `cmd:"" help:"List your namespaces."`
 	Drop   namespaceDropCommand   `cmd:"" help:"Remove a namespace and all keys in it."`
 }
 
@@ -33,7 +33,7 @@ func (c *namespaceListCommand) Run() error {
 	return c.call(func(ctx context.Context, kv primatomicv1.KeyValueClient) error {
 		list, err := kv.ListNamespaces(ctx, &primatomicv1.ListNamespacesRequest{})
 		for _, n := range list.GetNamespaces() {
-			fmt.Printf("%s\t%d\n", n.GetNamespace(), n.GetKeys())
+			fmt.Println(n)
 		}
 		return err
 	})

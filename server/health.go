@@ -1,0 +1,53 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/primatomic/primatomic/raft"
+)
+
+// health is the side door over HTTP: /healthz says that the process lives, /readyz that it can serve.
+type health struct {
+	server *http.Server
+}
+
+// probeTimeout bounds what a probe may wait for a read point.
+const probeTimeout = time.Second
+
+func startHealth(addr string, group *raft.Group, logger *slog.Logger) (*health, error) {
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintln(w, "ok")
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), probeTimeout)
+		defer cancel()
+		if err := group.Read(ctx); err != nil {
+			http.Error(w, "not ready: "+err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	})
+	h := &health{server: &http.Server{
+		Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second,
+		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+	}}
+	go func() {
+		if err := h.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			logger.Error("the HTTP door has failed", "error", err)
+		}
+	}()
+	return h, nil
+}
+
+func (h *health) stop(ctx context.Context) error { return h.server.Shutdown(ctx) }

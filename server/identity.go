@@ -1,0 +1,32 @@
+package server
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+
+	"github.com/primatomic/primatomic/internal/nodedb"
+)
+
+// groupID is the one raft group there is today. Tenants will be spread over more of them later.
+const groupID = 1
+
+// hashKey derives the key of the engine's hash index from the cluster's id: the same on every member, and
+// not known to clients, who could otherwise choose keys that collide.
+func hashKey(cluster uint64) [16]byte {
+	return derive("primatomic hash index", cluster)
+}
+
+// logID ties a write-ahead log to the disk it was begun on, so that the log of another node is not taken for
+// one's own.
+func logID(id nodedb.Identity) [16]byte {
+	return derive("primatomic log", id.Cluster, id.Node, id.Incarnation)
+}
+
+func derive(purpose string, numbers ...uint64) [16]byte {
+	text := append([]byte(purpose), 0)
+	for _, n := range numbers {
+		text = binary.BigEndian.AppendUint64(text, n)
+	}
+	sum := sha256.Sum256(text)
+	return [16]byte(sum[:16])
+}

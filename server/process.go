@@ -1,0 +1,34 @@
+package server
+
+import (
+	"fmt"
+	"syscall"
+	"time"
+
+	"github.com/primatomic/primatomic/command"
+)
+
+// cpuInfo is the section CPU of INFO.
+func cpuInfo() []command.InfoField {
+	var usage syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &usage) != nil {
+		return nil
+	}
+	seconds := func(t syscall.Timeval) string {
+		return fmt.Sprintf("%.6f", time.Duration(t.Nano()).Seconds())
+	}
+	return fields("used_cpu_sys", seconds(usage.Stime), "used_cpu_user", seconds(usage.Utime))
+}
+
+// human writes a size as Redis does in the fields that end in _human.
+func human(n int64) string {
+	switch {
+	case n < 1<<10:
+		return fmt.Sprintf("%dB", n)
+	case n < 1<<20:
+		return fmt.Sprintf("%.2fK", float64(n)/(1<<10))
+	case n < 1<<30:
+		return fmt.Sprintf("%.2fM", float64(n)/(1<<20))
+	}
+	return fmt.Sprintf("%.2fG", float64(n)/(1<<30))
+}

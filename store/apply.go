@@ -1,0 +1,197 @@
+package store
+
+import (
+	"errors"
+
+	"github.com/primatomic/primatomic/command"
+	"github.com/primatomic/primatomic/engine"
+	"github.com/primatomic/primatomic/raft"
+)
+
+const (
+	// yieldCalls is after how many calls of one entry the namespaces' locks are let go once, so that
+	// readers wait for some 50 us and not for a whole entry.
+	yieldCalls = 64
+	// ridersBytesMax is the size of a run's answers above which a read no longer rides.
+	ridersBytesMax = 1 << 20
+)
+
+// Apply applies committed entries. See raft.StateMachine. It is total: whatever stands in an entry, every
+// node does the same. An entry that this binary cannot read ends the process, because going on without
+// its effects would contradict the nodes that can.
+func (s *Store) Apply(_ raft.Term, entries []raft.Entry) {
+	for i := range entries {
+		e := &entries[i]
+		if e.Term > s.applied.Term {
+			s.refuseBelow(e.Term)
+		}
+		if len(e.Data) > 0 {
+			if err := s.applyEntry(e.Data); err != nil {
+				s.fatal(err)
+				return
+			}
+		}
+		s.applied.Term, s.applied.Index = e.Term, e.Index
+		s.sinceCheckpoint += int64(len(e.Data)) + entryOverhead
+	}
+	s.afterApply()
+}
+
+// refuseBelow settles the writes that were proposed for a term that has ended: the log holds an entry of
+// a later term before them, so they can never be applied.
+func (s *Store) refuseBelow(term raft.Term) {
+	for _, w := range s.waiters.takeBelow(term) {
+		w.run.refuse(w.op)
+	}
+}
+
+func (s *Store) applyEntry(data []byte) error {
+	o := &s.opened
+	if err := o.open(data); err != nil {
+		return err
+	}
+	b := s.state.Begin(o.LogTime, o.Seed)
+	defer b.End()
+	if o.Reap > 0 {
+		b.Reap(o.Reap)
+	}
+	for n := 1; o.more(); n++ {
+		if err := o.next(); err != nil {
+			return err
+		}
+		if err := s.applyCall(b); err != nil {
+			return err
+		}
+		if n%yieldCalls == 0 {
+			b.Yield()
+		}
+	}
+	return nil
+}
+
+// applyCall applies the call that has just been read and answers it if it came from here.
+func (s *Store) applyCall(b *engine.Batch) error {
+	o := &s.opened
+	if o.origin.Node == s.node && o.origin.Process == s.process {
+		if w, waiting := s.waiters.take(o.origin.Sequence); waiting {
+			return s.answerWrite(b, w)
+		}
+	}
+	s.scratch.Reset()
+	return s.perform(b, &o.call, &s.scratch)
+}
+
+// answerWrite applies a call that a connection waits for, and the reads that ride on it.
+func (s *Store) answerWrite(b *engine.Batch, w waiter) error {
+	r, c := w.run, &s.opened.call
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		s.scratch.Reset()
+		return s.perform(b, c, &s.scratch)
+	}
+	c.Answers = r.ops[w.op].call.Answers
+	o := &r.ops[w.op]
+	o.from = r.out.Len()
+	err := s.perform(b, c, r.out)
+	o.to = r.out.Len()
+	if err != nil {
+		return err
+	}
+	for i := w.op + 1; i < len(r.ops) && r.ops[i].kind != writeOp; i++ {
+		if r.ops[i].kind == riderOp {
+			ride(b, r, i)
+		}
+	}
+	r.settle(w.op, answered)
+	return nil
+}
+
+// ride answers a read at the place in the log where the write before it stands. The caller holds r.mu.
+func ride(b *engine.Batch, r *run, i int) {
+	o := &r.ops[i]
+	if r.out.Len() > ridersBytesMax {
+		r.settle(i, unridden)
+		return
+	}
+	o.from = r.out.Mark()
+	tx, err := b.Tx(o.call.Credential, o.call.Namespace)
+	if err != nil {
+		r.out.Error(engineError(err))
+	} else {
+		o.call.Spec.Read(&tx.View, o.call, r.out)
+		tx.Rollback()
+	}
+	o.to = r.out.Len()
+	r.settle(i, answered)
+}
+
+// perform carries a write out and appends its answer. An error means that this binary does not know the
+// command.
+func (s *Store) perform(b *engine.Batch, c *command.Call, out *command.Reply) error {
+	if err := s.prepare(c); err != nil {
+		if c.Spec == nil {
+			return errors.New("store: the log holds a command this binary does not know (" +
+				err.Text + "): start a newer binary on this data directory")
+		}
+		out.Error(err)
+		return nil
+	}
+	if s.opened.DenyGrowth && grows(c) {
+		out.Error(command.ErrOutOfMemory)
+		return nil
+	}
+	tx, err := b.Tx(c.Credential, c.Namespace)
+	if err != nil {
+		out.Error(engineError(err))
+		return nil
+	}
+	out.Mark()
+	c.Spec.Write(tx, c, out)
+	if out.Code() != command.OK && c.Sub == nil { // EXEC undoes the calls that failed by itself
+		tx.Rollback()
+		return nil
+	}
+	tx.Commit()
+	return nil
+}
+
+// prepare resolves the names of a call from the log, and of the calls in it.
+func (s *Store) prepare(c *command.Call) *command.Error {
+	if err := s.registry.Prepare(c); err != nil {
+		return err
+	}
+	for i := range c.Sub {
+		if sub := &c.Sub[i]; sub.Args != nil {
+			if err := s.registry.Prepare(sub); err != nil {
+				c.Spec = nil // they were accepted when they were queued
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// grows reports whether a call may make the state grow.
+func grows(c *command.Call) bool {
+	if c.Spec.Flags.Has(command.DenyGrowth) {
+		return true
+	}
+	for i := range c.Sub {
+		if spec := c.Sub[i].Spec; spec != nil && spec.Flags.Has(command.DenyGrowth) {
+			return true
+		}
+	}
+	return false
+}
+
+// engineError translates the engine's refusals of a namespace.
+func engineError(err error) *command.Error {
+	switch {
+	case errors.Is(err, engine.ErrNoNamespace):
+		return command.Errorf(command.NoNamespace, "the selected namespace does not exist any more")
+	case errors.Is(err, engine.ErrNotOwner):
+		return command.Errorf(command.NoPerm, "the namespace belongs to another credential")
+	}
+	return command.Errorf(command.Internal, "%v", err)
+}

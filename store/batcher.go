@@ -1,0 +1,236 @@
+package store
+
+import (
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/primatomic/primatomic/command"
+	"github.com/primatomic/primatomic/raft"
+)
+
+const (
+	// entryBytesMax bounds an entry of several calls; a larger call is an entry of its own.
+	entryBytesMax = 256 << 10
+	// queueBytesMax bounds what waits for the log; what comes beyond it is refused.
+	queueBytesMax = 256 << 20
+	// reapMax bounds the expired keys removed by one entry, at about 2 us each.
+	reapMax = 512
+	// tickInterval is the least time between two entries that do nothing but expire keys.
+	tickInterval = 10 * time.Millisecond
+)
+
+// batcher collects the writes of all connections and makes log entries of them. It is the raft group's
+// raft.Proposer: the loop asks it once per turn, so entries grow while the disk is busy.
+type batcher struct {
+	store *Store
+	rng   *rand.Rand // seeds of entries; guarded by mu
+
+	mu     sync.Mutex
+	queue  []*run   // in order of arrival; guarded by mu
+	head   int      // queue[head:] waits, its first perhaps partly taken; guarded by mu
+	bytes  int      // of all runs in queue; guarded by mu
+	last   []sent   // what the latest Take put into entries; guarded by mu
+	built  [][]byte // the entries of the latest Take, their memory to be used again; guarded by mu
+	closed bool     // the node is stopping: no more runs; guarded by mu
+
+	ticking  int64         // log time of the tick on its way, 0 for none; guarded by mu
+	tickDue  int64         // a reader waits for log time to reach this, 0 for none; guarded by mu
+	tickedAt time.Duration // boot clock at the latest tick; guarded by mu
+}
+
+// sent is a write that has been put into an entry.
+type sent struct {
+	waiter
+	sequence uint64
+}
+
+// add queues a run whole. It reports false, and nothing is queued, when too much waits already.
+func (b *batcher) add(r *run) bool {
+	b.mu.Lock()
+	ok := !b.closed && b.bytes+r.bytes <= queueBytesMax
+	if ok {
+		b.queue = append(b.queue, r)
+		b.bytes += r.bytes
+	}
+	b.mu.Unlock()
+	if ok {
+		b.store.group.Notify()
+	}
+	return ok
+}
+
+// withdraw takes what is left of a run out of the queue; those writes have certainly not been applied.
+func (b *batcher) withdraw(r *run) {
+	b.mu.Lock()
+	at := slices.Index(b.queue[b.head:], r)
+	if at >= 0 {
+		b.queue = slices.Delete(b.queue, b.head+at, b.head+at+1)
+		b.bytes -= r.bytes
+	}
+	taken := r.taken
+	b.mu.Unlock()
+	if at < 0 {
+		return
+	}
+	for i := taken; i < len(r.ops); i++ {
+		if r.ops[i].kind == writeOp {
+			r.refuse(i)
+		}
+	}
+}
+
+// wantTick asks for an entry of log time due or later.
+func (b *batcher) wantTick(due int64) {
+	b.store.clock.raise(due)
+	b.mu.Lock()
+	b.tickDue = max(b.tickDue, due)
+	b.mu.Unlock()
+	b.store.group.Notify()
+}
+
+// Take makes entries of what waits. See raft.Proposer.
+func (b *batcher) Take(term raft.Term, bytesMax int) [][]byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.last = b.last[:0]
+	now := b.store.clock.stamp()
+	tick := b.tick(now)
+	if b.idle() && !tick {
+		return nil
+	}
+	payloads := b.built[:0]
+	for bytes := 0; bytes < bytesMax && (tick || !b.idle()); tick = false {
+		h := header{LogTime: now, Seed: b.rng.Uint64(), DenyGrowth: b.store.memoryFull()}
+		if tick {
+			h.Reap = reapMax
+		}
+		payload := b.entry(term, h, memory(b.built, len(payloads)))
+		payloads = append(payloads, payload)
+		bytes += len(payload)
+	}
+	b.built = payloads
+	return payloads
+}
+
+// memory returns the i-th entry of an earlier turn to be overwritten, unless it was a large one.
+func memory(built [][]byte, i int) []byte {
+	if built = built[:cap(built)]; i < len(built) && cap(built[i]) <= 2*entryBytesMax {
+		return built[i]
+	}
+	return nil
+}
+
+// entry builds one entry from the head of the queue. The caller holds mu.
+func (b *batcher) entry(term raft.Term, h header, buf []byte) []byte {
+	var e envelope
+	e.begin(buf, h)
+	for !b.idle() {
+		r := b.queue[b.head]
+		for ; r.taken < len(r.ops); r.taken++ {
+			o := &r.ops[r.taken]
+			if o.kind != writeOp {
+				continue
+			}
+			size := callBytes(o.call)
+			if len(e.buf)+size > entryBytesMax && e.calls > 0 {
+				return e.buf
+			}
+			e.buf = slices.Grow(e.buf, size)
+			b.put(&e, term, r)
+		}
+		b.queue[b.head] = nil
+		b.head++
+		b.bytes -= r.bytes
+	}
+	b.queue, b.head = b.queue[:0], 0
+	return e.buf
+}
+
+// idle reports whether no write waits. The caller holds mu.
+func (b *batcher) idle() bool { return b.head == len(b.queue) }
+
+// put appends a run's next write to an entry. The caller holds mu.
+func (b *batcher) put(e *envelope, term raft.Term, r *run) {
+	w := waiter{run: r, op: r.taken, term: term}
+	sequence := b.store.waiters.add(w)
+	e.add(origin{b.store.node, b.store.process, sequence}, r.ops[r.taken].call)
+	b.last = append(b.last, sent{w, sequence})
+}
+
+// tick reports whether the next entry is to expire keys, and notes that it does. The caller holds mu.
+func (b *batcher) tick(now int64) bool {
+	earliest, some := b.store.state.EarliestDeadline()
+	due := some && earliest <= now || b.tickDue != 0
+	if !due || b.ticking != 0 {
+		return false
+	}
+	boot := b.store.source.Boot()
+	if b.idle() && b.tickDue == 0 && boot-b.tickedAt < tickInterval {
+		return false
+	}
+	b.ticking, b.tickedAt, b.tickDue = now, boot, 0
+	return true
+}
+
+// ticked notes that log time has reached now in the applied state.
+func (b *batcher) ticked(now int64) {
+	b.mu.Lock()
+	if b.ticking != 0 && b.ticking <= now {
+		b.ticking = 0
+	}
+	b.mu.Unlock()
+}
+
+// WakeAt tells when the next key expires. See raft.Proposer.
+func (b *batcher) WakeAt() (time.Duration, bool) {
+	earliest, some := b.store.state.EarliestDeadline()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !some || b.ticking != 0 {
+		return 0, false
+	}
+	boot := b.store.source.Boot()
+	delay := time.Duration(earliest-b.store.clock.read()) * time.Millisecond
+	return max(boot+max(delay, 0), b.tickedAt+tickInterval), true
+}
+
+// Dropped refuses the writes of the latest Take: they are certainly not in the log. See raft.Proposer.
+func (b *batcher) Dropped(raft.Term, [][]byte) {
+	b.mu.Lock()
+	last := slices.Clone(b.last)
+	b.last = b.last[:0]
+	b.ticking = 0
+	b.mu.Unlock()
+	for _, s := range last {
+		if _, waiting := b.store.waiters.take(s.sequence); waiting {
+			s.run.refuse(s.op)
+		}
+	}
+}
+
+// close refuses all that comes from now on.
+func (b *batcher) close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+}
+
+// errNotApplied answers what was refused before it reached the log.
+var errNotApplied = &command.Error{
+	Code: command.NotApplied,
+	Text: "not applied: no leader took the call in time, it is safe to send it again",
+}
+
+// errOverloaded answers what found the queue full.
+var errOverloaded = &command.Error{
+	Code: command.NotApplied,
+	Text: "not applied: too many writes are waiting for the log, it is safe to send it again",
+}
+
+// errUncertain answers what was still in the log when its time was up.
+var errUncertain = &command.Error{
+	Code: command.Uncertain,
+	Text: "no answer in time: the call may or may not have been applied, read before sending it again",
+}

@@ -1,0 +1,173 @@
+package store
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/primatomic/primatomic/checkpoint"
+	"github.com/primatomic/primatomic/engine"
+	"github.com/primatomic/primatomic/raft"
+)
+
+// checkpoints makes checkpoints in the background, one at a time.
+type checkpoints struct {
+	dir   string
+	group raft.GroupID
+
+	ctx     context.Context // ends when the node stops
+	cancel  context.CancelFunc
+	working sync.WaitGroup
+
+	mu      sync.Mutex
+	busy    bool            // one is being written; guarded by mu
+	last    checkpoint.Info // the newest complete one; guarded by mu
+	retryAt time.Duration   // boot clock before which none is begun, after a failure; guarded by mu
+}
+
+const (
+	// checkpointShare is the part of the time that a background checkpoint works, one in so many.
+	checkpointShare = 10
+	// checkpointRetry is how long a failed checkpoint is left alone, for the disk to get room.
+	checkpointRetry = 10 * time.Second
+)
+
+// begin reports whether a checkpoint may be written now, and reserves the right to.
+func (c *checkpoints) begin(since, atLeast int64, now time.Duration) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.busy || since < max(atLeast, c.last.Bytes) || now < c.retryAt {
+		return false
+	}
+	c.busy = true
+	return true
+}
+
+// end notes how it went.
+func (c *checkpoints) end(info checkpoint.Info, err error, now time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.busy = false
+	if err != nil {
+		c.retryAt = now + checkpointRetry
+		return
+	}
+	c.last = info
+}
+
+// LastCheckpoint returns the newest complete checkpoint; its Index is 0 if there is none.
+func (s *Store) LastCheckpoint() checkpoint.Info {
+	s.checkpoints.mu.Lock()
+	defer s.checkpoints.mu.Unlock()
+	return s.checkpoints.last
+}
+
+// checkpointIfDue begins a checkpoint when enough log has been applied since the last one. It runs on the
+// apply worker and costs it a lock per namespace; the writing is done elsewhere.
+func (s *Store) checkpointIfDue() {
+	c := &s.checkpoints
+	if s.sinceCheckpoint < s.limits.CheckpointBytesMin {
+		return
+	}
+	if s.replaying || !c.begin(s.sinceCheckpoint, s.limits.CheckpointBytesMin, s.source.Boot()) {
+		return
+	}
+	s.sinceCheckpoint = 0
+	snapshot, meta := s.state.Snapshot(), s.meta()
+	c.working.Add(1)
+	go func() {
+		defer c.working.Done()
+		info, err := s.writeCheckpoint(c.ctx, snapshot, meta, s.pace())
+		c.end(info, err, s.source.Boot())
+		if err != nil && c.ctx.Err() == nil {
+			s.logger.Error("checkpoint failed, the log is kept and it will be tried again", "error", err)
+		}
+	}()
+}
+
+// meta says what a checkpoint of the applied state is of.
+func (s *Store) meta() checkpoint.Meta {
+	return checkpoint.Meta{
+		Group: uint64(s.checkpoints.group), Term: uint64(s.applied.Term), Index: uint64(s.applied.Index),
+		ConfState: s.applied.ConfState, LogTime: s.state.LogTime(),
+	}
+}
+
+// writeCheckpoint writes a snapshot out, lets go of the log that it makes unnecessary, and removes the
+// checkpoints before it.
+func (s *Store) writeCheckpoint(
+	ctx context.Context, snapshot *engine.Snapshot, meta checkpoint.Meta, pace func(int),
+) (checkpoint.Info, error) {
+	defer snapshot.Close()
+	began := s.source.Boot()
+	meta.State = snapshot.Header()
+	w, err := checkpoint.Create(s.checkpoints.dir, meta)
+	if err != nil {
+		return checkpoint.Info{}, err
+	}
+	w.Pace = pace
+	for done := false; !done; {
+		if err := context.Cause(ctx); err != nil {
+			w.Abort()
+			return checkpoint.Info{}, err
+		}
+		if done, err = snapshot.Next(w); err != nil {
+			w.Abort()
+			return checkpoint.Info{}, err
+		}
+	}
+	info, err := w.Commit(ctx)
+	if err != nil {
+		return checkpoint.Info{}, err
+	}
+	s.logger.Info("checkpoint written", "index", info.Index, "bytes", info.Bytes,
+		"took", s.source.Boot()-began)
+	return info, s.retire(info)
+}
+
+// retire lets go of what a checkpoint makes unnecessary.
+func (s *Store) retire(newest checkpoint.Info) error {
+	if err := s.group.Compact(raft.Index(newest.Index)); err != nil {
+		return err
+	}
+	all, err := checkpoint.List(s.checkpoints.dir)
+	if err != nil {
+		return err
+	}
+	for _, info := range all {
+		if info.Group == newest.Group && info.Index < newest.Index {
+			if err := checkpoint.Remove(info); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// pace returns a function that sleeps as long as keeps the checkpoint to its share of the time.
+func (s *Store) pace() func(int) {
+	last := s.source.Boot()
+	return func(int) {
+		worked := s.source.Boot() - last
+		timer := s.source.NewTimer(worked * (checkpointShare - 1))
+		defer timer.Stop()
+		select {
+		case <-timer.C():
+		case <-s.checkpoints.ctx.Done():
+		}
+		last = s.source.Boot()
+	}
+}
+
+// Close ends the background work. With the raft host stopped before, it then writes a checkpoint of all
+// that was applied, so that the next start has no log to replay.
+func (s *Store) Close(ctx context.Context) error {
+	c := &s.checkpoints
+	c.cancel()
+	c.working.Wait()
+	if s.replaying || uint64(s.applied.Index) <= max(s.LastCheckpoint().Index, foundingIndex) {
+		return nil
+	}
+	_, err := s.writeCheckpoint(ctx, s.state.Snapshot(), s.meta(), nil)
+	return err
+}

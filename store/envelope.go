@@ -1,0 +1,363 @@
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/primatomic/primatomic/command"
+	"github.com/primatomic/primatomic/engine"
+)
+
+// A log entry is an envelope:
+//
+//	version     1 byte, envelopeVersion
+//	flags       1 byte, bit 0: growth is denied (the memory limit is reached)
+//	log time    uvarint, ms since the epoch
+//	seed        8 bytes, for everything random that apply does
+//	reap        uvarint, how many expired keys to remove before the calls
+//	calls       until the end
+//
+// and a call in it:
+//
+//	flags       1 byte, below
+//	origin      uvarint node, process, sequence; absent with sameOrigin: the previous one, sequence + 1
+//	caller      credential (uvarint length, bytes), namespace; absent with sameCaller
+//	session     client session id (uvarint length, bytes), uvarint sequence; only with hasSession
+//	arguments   uvarint count, each uvarint length and bytes; the first is the command's name
+//	transaction only with isTransaction: watches (uvarint count, each namespace, key, uvarint revision,
+//	            1 byte alive) and calls (uvarint count, each 1 byte present, namespace, arguments)
+//
+// A namespace is uvarint id and varint number. Names and not table positions stand in the log, because
+// an old log must mean the same under a new binary.
+const envelopeVersion = 1
+
+const growthDenied = 1 << 0
+
+const (
+	sameOrigin = 1 << iota
+	sameCaller
+	hasSession
+	isTransaction
+)
+
+// origin names a call for ever: the node that took it in, the node's process number (raised and synced
+// at every start) and a sequence within the process.
+type origin struct {
+	Node     uint64
+	Process  uint64
+	Sequence uint64
+}
+
+// caller is in whose name, and in which namespace, a call is carried out.
+type caller struct {
+	Credential string
+	Namespace  engine.Ref
+}
+
+// header is what an entry says once for all its calls.
+type header struct {
+	LogTime    int64 // ms
+	Seed       uint64
+	Reap       int
+	DenyGrowth bool
+}
+
+// envelope is an entry under construction.
+type envelope struct {
+	buf    []byte
+	calls  int
+	origin origin
+	caller caller
+}
+
+// begin starts an entry in memory that becomes the entry's own.
+func (e *envelope) begin(buf []byte, h header) {
+	flags := byte(0)
+	if h.DenyGrowth {
+		flags |= growthDenied
+	}
+	buf = append(buf[:0], envelopeVersion, flags)
+	buf = binary.AppendUvarint(buf, uint64(h.LogTime))
+	buf = binary.LittleEndian.AppendUint64(buf, h.Seed)
+	buf = binary.AppendUvarint(buf, uint64(h.Reap))
+	*e = envelope{buf: buf}
+}
+
+// add appends a call.
+func (e *envelope) add(from origin, c *command.Call) {
+	who := caller{c.Credential, c.Namespace}
+	flags := byte(0)
+	next := e.origin
+	next.Sequence++
+	if e.calls > 0 && from == next {
+		flags |= sameOrigin
+	}
+	if e.calls > 0 && who == e.caller {
+		flags |= sameCaller
+	}
+	if c.Sub != nil {
+		flags |= isTransaction
+	}
+	e.buf = append(e.buf, flags)
+	if flags&sameOrigin == 0 {
+		e.buf = binary.AppendUvarint(e.buf, from.Node)
+		e.buf = binary.AppendUvarint(e.buf, from.Process)
+		e.buf = binary.AppendUvarint(e.buf, from.Sequence)
+	}
+	if flags&sameCaller == 0 {
+		e.buf = appendBytes(e.buf, who.Credential)
+		e.buf = appendRef(e.buf, who.Namespace)
+	}
+	e.buf = appendArgs(e.buf, c.Args)
+	if c.Sub != nil {
+		e.buf = appendTransaction(e.buf, c)
+	}
+	e.origin, e.caller = from, who
+	e.calls++
+}
+
+func appendTransaction(buf []byte, c *command.Call) []byte {
+	buf = binary.AppendUvarint(buf, uint64(len(c.Watched)))
+	for i := range c.Watched {
+		w := &c.Watched[i]
+		buf = appendRef(buf, w.Namespace)
+		buf = appendBytes(buf, w.Key)
+		buf = binary.AppendUvarint(buf, w.Revision)
+		buf = append(buf, boolByte(w.Alive))
+	}
+	buf = binary.AppendUvarint(buf, uint64(len(c.Sub)))
+	for i := range c.Sub {
+		sub := &c.Sub[i]
+		buf = append(buf, boolByte(sub.Spec != nil))
+		if sub.Spec == nil { // answered on the connection: only its place counts
+			continue
+		}
+		buf = appendRef(buf, sub.Namespace)
+		buf = appendArgs(buf, sub.Args)
+	}
+	return buf
+}
+
+// callBytes is an upper bound of what add will append for a call.
+func callBytes(c *command.Call) int {
+	const numbers = 5*binary.MaxVarintLen64 + 1 // origin and namespace, flags
+	n := numbers + binary.MaxVarintLen64 + len(c.Credential) + argsBytes(c.Args)
+	for i := range c.Watched {
+		n += numbers + len(c.Watched[i].Key)
+	}
+	for i := range c.Sub {
+		n += numbers + argsBytes(c.Sub[i].Args)
+	}
+	return n
+}
+
+func argsBytes(args [][]byte) int {
+	n := binary.MaxVarintLen64
+	for _, arg := range args {
+		n += binary.MaxVarintLen32 + len(arg)
+	}
+	return n
+}
+
+func appendArgs(buf []byte, args [][]byte) []byte {
+	buf = binary.AppendUvarint(buf, uint64(len(args)))
+	for _, arg := range args {
+		buf = appendBytes(buf, arg)
+	}
+	return buf
+}
+
+func appendBytes[T string | []byte](buf []byte, b T) []byte {
+	buf = binary.AppendUvarint(buf, uint64(len(b)))
+	return append(buf, b...)
+}
+
+func appendRef(buf []byte, ref engine.Ref) []byte {
+	buf = binary.AppendUvarint(buf, ref.ID)
+	return binary.AppendVarint(buf, int64(ref.Number))
+}
+
+func boolByte(b bool) byte {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+var errEnvelope = errors.New("store: log entry is not well formed")
+
+// opened is an entry being read. It reuses its memory between entries; what it hands out aliases the
+// entry and is valid until the next call of next or open.
+type opened struct {
+	header
+	rest   []byte
+	calls  int
+	origin origin
+	caller caller
+	call   command.Call
+	args   [][]byte
+}
+
+// open reads the entry's header.
+func (o *opened) open(data []byte) error {
+	if len(data) < 2 {
+		return errEnvelope
+	}
+	if data[0] != envelopeVersion {
+		return fmt.Errorf("store: log entry has format version %d, this binary knows %d: "+
+			"start a newer binary on this data directory", data[0], envelopeVersion)
+	}
+	d := decoder{rest: data[2:]}
+	o.DenyGrowth = data[1]&growthDenied != 0
+	o.LogTime = int64(d.uvarint())
+	o.Seed = d.fixed64()
+	o.Reap = int(d.uvarint())
+	o.rest, o.calls = d.rest, 0
+	if d.bad || o.LogTime < 0 || o.Reap < 0 {
+		return errEnvelope
+	}
+	return nil
+}
+
+// more reports whether another call follows.
+func (o *opened) more() bool { return len(o.rest) > 0 }
+
+// next reads the next call into o.call and o.origin.
+func (o *opened) next() error {
+	d := decoder{rest: o.rest, args: o.args[:0]}
+	flags := d.byte()
+	switch {
+	case flags&sameOrigin == 0:
+		o.origin = origin{d.uvarint(), d.uvarint(), d.uvarint()}
+	case o.calls == 0:
+		return errEnvelope
+	default:
+		o.origin.Sequence++
+	}
+	switch {
+	case flags&sameCaller == 0:
+		credential := d.bytes()
+		if string(credential) != o.caller.Credential { // most entries have few callers
+			o.caller.Credential = string(credential)
+		}
+		o.caller.Namespace = d.ref()
+	case o.calls == 0:
+		return errEnvelope
+	}
+	if flags&hasSession != 0 {
+		d.bytes()
+		d.uvarint()
+	}
+	o.call = command.Call{Credential: o.caller.Credential, Namespace: o.caller.Namespace}
+	o.call.Args = d.arguments()
+	if flags&isTransaction != 0 {
+		d.transaction(&o.call)
+	}
+	o.args = d.args
+	o.rest = d.rest
+	o.calls++
+	if d.bad || len(o.call.Args) == 0 {
+		return errEnvelope
+	}
+	return nil
+}
+
+// decoder takes an entry apart. Once something did not fit, bad stays true and the rest is empty, so
+// that every loop below ends.
+type decoder struct {
+	rest []byte
+	args [][]byte // memory of the arguments of all calls of one transaction
+	bad  bool
+}
+
+func (d *decoder) fail() {
+	d.bad, d.rest = true, nil
+}
+
+func (d *decoder) byte() byte {
+	if len(d.rest) == 0 {
+		d.fail()
+		return 0
+	}
+	b := d.rest[0]
+	d.rest = d.rest[1:]
+	return b
+}
+
+func (d *decoder) uvarint() uint64 {
+	n, size := binary.Uvarint(d.rest)
+	if size <= 0 {
+		d.fail()
+		return 0
+	}
+	d.rest = d.rest[size:]
+	return n
+}
+
+func (d *decoder) fixed64() uint64 {
+	if len(d.rest) < 8 {
+		d.fail()
+		return 0
+	}
+	n := binary.LittleEndian.Uint64(d.rest)
+	d.rest = d.rest[8:]
+	return n
+}
+
+func (d *decoder) bytes() []byte {
+	n := d.uvarint()
+	if n > uint64(len(d.rest)) {
+		d.fail()
+		return nil
+	}
+	b := d.rest[:n:n]
+	d.rest = d.rest[n:]
+	return b
+}
+
+func (d *decoder) ref() engine.Ref {
+	id := d.uvarint()
+	number, size := binary.Varint(d.rest)
+	if size <= 0 || number < -1 || number > 15 {
+		d.fail()
+		return engine.Ref{}
+	}
+	d.rest = d.rest[size:]
+	return engine.Ref{ID: id, Number: int16(number)}
+}
+
+// count reads how many elements follow, each of at least one byte.
+func (d *decoder) count() int {
+	n := d.uvarint()
+	if n > uint64(len(d.rest)) {
+		d.fail()
+		return 0
+	}
+	return int(n)
+}
+
+func (d *decoder) arguments() [][]byte {
+	n := d.count()
+	from := len(d.args)
+	for range n {
+		d.args = append(d.args, d.bytes())
+	}
+	return d.args[from:len(d.args):len(d.args)]
+}
+
+func (d *decoder) transaction(c *command.Call) {
+	for n := d.count(); len(c.Watched) < n && !d.bad; {
+		c.Watched = append(c.Watched, command.Watch{
+			Namespace: d.ref(), Key: d.bytes(), Revision: d.uvarint(), Alive: d.byte() != 0,
+		})
+	}
+	c.Sub = []command.Call{}
+	for n := d.count(); len(c.Sub) < n && !d.bad; {
+		sub := command.Call{Credential: c.Credential}
+		if d.byte() != 0 {
+			sub.Namespace, sub.Args = d.ref(), d.arguments()
+		}
+		c.Sub = append(c.Sub, sub)
+	}
+}

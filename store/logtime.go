@@ -1,0 +1,61 @@
+package store
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/primatomic/primatomic/internal/clock"
+)
+
+// logClock makes log time: what the leader stamps entries with, in ms since the epoch. It runs with the
+// wall clock and never goes back. When the wall clock is behind it (it was set back, or an earlier
+// leader's was ahead) it goes on at half rate until the wall clock has caught up, never stopping, so
+// that time to live goes on passing.
+type logClock struct {
+	source clock.Clock
+	last   atomic.Int64 // the latest stamp, ns since the epoch
+
+	mu      sync.Mutex
+	slewing bool          // the wall clock is behind last; guarded by mu
+	from    time.Duration // the boot clock when last was taken, while slewing; guarded by mu
+}
+
+func newLogClock(source clock.Clock) *logClock { return &logClock{source: source} }
+
+// read returns log time without stamping: cheap enough for every read.
+func (c *logClock) read() int64 {
+	if wall := c.source.Now().UnixNano(); wall >= c.last.Load() {
+		return wall / int64(time.Millisecond)
+	}
+	return c.stamp()
+}
+
+// stamp returns log time for an entry: at least every stamp before, and every time raised to.
+func (c *logClock) stamp() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	wall, last := c.source.Now().UnixNano(), c.last.Load()
+	if wall >= last {
+		c.slewing = false
+		c.last.Store(wall)
+		return wall / int64(time.Millisecond)
+	}
+	boot := c.source.Boot()
+	if c.slewing {
+		last += int64(boot-c.from) / 2
+		c.last.Store(last)
+	}
+	c.slewing, c.from = true, boot
+	return last / int64(time.Millisecond)
+}
+
+// raise sees to it that log time is at least ms from now on.
+func (c *logClock) raise(ms int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t := ms * int64(time.Millisecond); t > c.last.Load() {
+		c.slewing = false
+		c.last.Store(t)
+	}
+}

@@ -1,0 +1,134 @@
+package store
+
+import (
+	"sync"
+
+	"github.com/primatomic/primatomic/command"
+)
+
+// run is the part of a submission that is on its way together: its first write and what follows it, up
+// to the first call that must wait for all before it. The connection's goroutine builds it, hands it
+// to the batcher and waits; the apply worker answers it.
+type run struct {
+	mu     sync.Mutex
+	ops    []op           // fixed once the run is with the batcher; their states are guarded by mu
+	out    *command.Reply // guarded by mu while the run is with the batcher
+	left   int            // ops that are not settled; guarded by mu
+	closed bool           // the connection has stopped waiting: out is its own again; guarded by mu
+	done   chan struct{}  // gets one value when left falls to 0
+
+	// Owned by the batcher, guarded by its mutex.
+	taken int // ops before this one have left the queue
+	bytes int // estimated size of the writes
+}
+
+// op is one call of a run.
+type op struct {
+	call     *command.Call
+	kind     opKind
+	state    opState
+	from, to int // of its answer in out, once answered
+}
+
+type opKind uint8
+
+const (
+	writeOp opKind = iota // goes through the log
+	riderOp               // a read, answered by the apply of the write before it
+	readyOp               // was answered while the run was built
+)
+
+type opState uint8
+
+const (
+	pending  opState = iota // no answer yet
+	answered                // its answer stands in out
+	refused                 // certainly not applied
+	unknown                 // may be applied
+	unridden                // a rider whose write gave it no read point
+)
+
+var runs = sync.Pool{New: func() any { return &run{done: make(chan struct{}, 1)} }}
+
+func newRun(out *command.Reply) *run {
+	r := runs.Get().(*run)
+	r.out = out
+	return r
+}
+
+// recycle gives a run back whose every write has been settled: nobody else knows it any more.
+func (r *run) recycle() {
+	clear(r.ops)
+	r.ops, r.out, r.closed = r.ops[:0], nil, false
+	r.left, r.taken, r.bytes = 0, 0, 0
+	runs.Put(r)
+}
+
+// add appends a call while the run is being built.
+func (r *run) add(o op) {
+	if o.state == pending {
+		r.left++
+	}
+	if o.kind == writeOp {
+		r.bytes += callBytes(o.call)
+	}
+	r.ops = append(r.ops, o)
+}
+
+// settle gives op i its final state and, when it was the last, wakes the connection. The caller holds
+// mu.
+func (r *run) settle(i int, state opState) {
+	r.ops[i].state = state
+	r.left--
+	if r.left == 0 && !r.closed {
+		r.done <- struct{}{}
+	}
+}
+
+// refuse settles a write that certainly was not applied, and the riders that hung on it.
+func (r *run) refuse(i int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed || r.ops[i].state != pending {
+		return
+	}
+	for j := i + 1; j < len(r.ops) && r.ops[j].kind != writeOp; j++ {
+		if r.ops[j].kind == riderOp {
+			r.settle(j, unridden)
+		}
+	}
+	r.settle(i, refused)
+}
+
+// giveUp ends the wait: what is still pending is unknown from here on. It reports whether anything
+// was.
+func (r *run) giveUp() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = true
+	if r.left == 0 {
+		return false
+	}
+	for i := range r.ops {
+		switch o := &r.ops[i]; {
+		case o.state != pending:
+		case o.kind == riderOp:
+			o.state = refused
+		default:
+			o.state = unknown
+		}
+	}
+	return true
+}
+
+// inOrder reports whether all answers stand in out already, one after the other from start on.
+func (r *run) inOrder(start int) bool {
+	for i := range r.ops {
+		o := &r.ops[i]
+		if o.state != answered || o.from != start {
+			return false
+		}
+		start = o.to
+	}
+	return true
+}

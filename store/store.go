@@ -1,0 +1,156 @@
+package store
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"log/slog"
+	mathrand "math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/primatomic/primatomic/command"
+	"github.com/primatomic/primatomic/engine"
+	"github.com/primatomic/primatomic/internal/clock"
+	"github.com/primatomic/primatomic/raft"
+)
+
+// Limits bound what the store takes.
+type Limits struct {
+	// Deadline is how long a call may take before its outcome is given up. It must be below the
+	// timeouts of clients that send again by themselves: go-redis waits 3 s, Jedis 2 s.
+	Deadline time.Duration
+	// MemoryBytesMax is how large the data may grow, counted by the engine; 0 is no limit.
+	MemoryBytesMax int64
+	// CheckpointBytesMin is how much log must have been applied since the last checkpoint before a
+	// new one is made; the size of the last one counts if it is larger.
+	CheckpointBytesMin int64
+}
+
+// DefaultLimits are the limits of a node that was told nothing else.
+func DefaultLimits() Limits {
+	return Limits{Deadline: 1800 * time.Millisecond, CheckpointBytesMin: 512 << 20}
+}
+
+// Options say what a store is made of.
+type Options struct {
+	Group   raft.GroupID
+	Dir     string // of checkpoints
+	Node    uint64 // this node's id, for origins
+	Process uint64 // this process' number, for origins
+	Clock   clock.Clock
+	Logger  *slog.Logger
+	Limits  Limits
+	// Registry is the language; nil means a new one.
+	Registry *command.Registry
+	// Seed makes the seeds of entries; 0 means at random.
+	Seed uint64
+	// Fatal ends the process: the store cannot go on without contradicting what it has said.
+	Fatal func(error)
+}
+
+// Store carries calls out, as command.Executor, and applies the log, as raft.StateMachine.
+type Store struct {
+	node, process uint64
+	source        clock.Clock
+	clock         *logClock
+	logger        *slog.Logger
+	limits        Limits
+	registry      *command.Registry
+	exec          *command.Spec
+	fatal         func(error)
+	group         *raft.Group // set once by Join, before anything is carried out
+
+	state    *engine.State
+	batcher  *batcher
+	waiters  *waiters
+	ticks    ticks
+	diskFull atomic.Bool
+	calls    atomic.Uint64
+
+	// Owned by the apply worker.
+	applied         position
+	opened          opened
+	scratch         command.Reply
+	sinceCheckpoint int64 // bytes of log applied since the last checkpoint was begun
+	replaying       bool
+
+	checkpoints checkpoints
+}
+
+// position is how far the log has been applied.
+type position struct {
+	Term      raft.Term
+	Index     raft.Index
+	ConfState []byte
+}
+
+// entryOverhead is what an entry costs in the log beside its bytes, roughly.
+const entryOverhead = 64
+
+// newStore makes a store around a state that is at the given position.
+func newStore(o Options, state *engine.State, at position) *Store {
+	registry := o.Registry
+	if registry == nil {
+		registry = command.NewRegistry()
+	}
+	s := &Store{
+		node: o.Node, process: o.Process,
+		source: o.Clock, clock: newLogClock(o.Clock), logger: o.Logger, limits: o.Limits,
+		registry: registry, exec: registry.Lookup([]byte("exec")), fatal: o.Fatal,
+		state: state, waiters: newWaiters(), applied: at, replaying: true,
+	}
+	s.clock.raise(state.LogTime())
+	s.batcher = &batcher{store: s, rng: newRand(o.Seed)}
+	s.checkpoints = checkpoints{dir: o.Dir, group: o.Group}
+	return s
+}
+
+func newRand(seed uint64) *mathrand.Rand {
+	if seed != 0 {
+		return mathrand.New(mathrand.NewPCG(seed, 0))
+	}
+	var key [32]byte
+	rand.Read(key[:]) // never fails
+	return mathrand.New(mathrand.NewPCG(binary.LittleEndian.Uint64(key[:]), binary.LittleEndian.Uint64(key[8:])))
+}
+
+// Join connects the store with the raft group it is the state machine of.
+func (s *Store) Join(g *raft.Group) { s.group = g }
+
+// Proposer returns what the group asks for proposals.
+func (s *Store) Proposer() raft.Proposer { return s.batcher }
+
+// Registry returns the language.
+func (s *Store) Registry() *command.Registry { return s.registry }
+
+// SetDiskFull says whether writes that grow are to be refused because the disk is nearly full.
+func (s *Store) SetDiskFull(full bool) { s.diskFull.Store(full) }
+
+// memoryFull reports whether entries are to deny growth.
+func (s *Store) memoryFull() bool {
+	_, bytes := s.state.Totals()
+	return s.limits.MemoryBytesMax > 0 && bytes > s.limits.MemoryBytesMax
+}
+
+// SetConfState notes an applied configuration. See raft.StateMachine.
+func (s *Store) SetConfState(index raft.Index, confState []byte) {
+	s.applied.Index, s.applied.ConfState = index, confState
+}
+
+// Leading ends the replay: the log as it was when this node came to lead has been applied. See
+// raft.StateMachine.
+func (s *Store) Leading(raft.Term) {
+	if s.replaying {
+		s.replaying = false
+		s.state.EndReplay()
+	}
+	s.clock.raise(s.state.LogTime())
+}
+
+// afterApply tells those who wait for log time, and begins a checkpoint when one is due.
+func (s *Store) afterApply() {
+	now := s.state.LogTime()
+	s.ticks.reach(now)
+	s.batcher.ticked(now)
+	s.checkpointIfDue()
+}
