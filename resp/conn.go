@@ -30,6 +30,9 @@ type conn struct {
 	// past afterwards, and who moves the deadlines elsewhere looks at it afterwards, so that no reader
 	// sleeps through it.
 	ending atomic.Bool
+	// writeEnd is when a killed connection stops writing, Unix time in ns; 0 while it is not killed.
+	// Likewise it is set before the deadlines are moved, and looked at after.
+	writeEnd atomic.Int64
 
 	deadline bool // a read deadline of ours is set
 }
@@ -44,12 +47,15 @@ const (
 	writeChunk = 256 << 10
 )
 
-// Before the server closes a connection that it has answered last, it reads on for a while: closing a
-// socket with unread bytes resets the connection, and the client may never see the answer.
+// After its last answer the server reads on for a while before it closes the connection: closing a socket
+// with unread bytes resets it, and the client may never see the answer.
 const (
 	lingerTimeout = 250 * time.Millisecond
 	lingerBytes   = 256 << 10
 )
+
+// killTimeout is how long a killed connection may go on writing.
+const killTimeout = 250 * time.Millisecond
 
 func newConn(s *Server, id uint64, socket net.Conn) *conn {
 	if tcp, ok := socket.(*net.TCPConn); ok {
@@ -203,6 +209,9 @@ func (c *conn) write(b []byte) error {
 	for len(b) > 0 {
 		chunk := b[:min(len(b), writeChunk)]
 		_ = c.socket.SetWriteDeadline(time.Now().Add(c.server.limits.WriteTimeout))
+		if end := c.writeEnd.Load(); end != 0 {
+			_ = c.socket.SetWriteDeadline(time.Unix(0, end))
+		}
 		n, err := c.socket.Write(chunk)
 		c.server.stats.bytesOut.Add(uint64(n))
 		b = b[n:]
@@ -210,8 +219,8 @@ func (c *conn) write(b []byte) error {
 			continue
 		}
 		if errors.Is(err, os.ErrDeadlineExceeded) && !c.ending.Load() {
-			c.server.stats.cutOff.Add(1)
 			c.logger.Warn("client cut off: it does not read its answers", "pending_bytes", len(b))
+			c.server.stats.cutOff.Add(1)
 		}
 		return errEnd
 	}
@@ -275,9 +284,11 @@ func (c *conn) drain() {
 	_ = c.socket.SetReadDeadline(time.Unix(1, 0))
 }
 
-// kill ends the connection without waiting for anything.
+// kill ends the connection, whatever it waits for. The answer that a call in progress gives when its
+// context ends is still sent if the client takes it at once: after a mere end clients send again.
 func (c *conn) kill() {
 	c.ending.Store(true)
+	c.writeEnd.CompareAndSwap(0, time.Now().Add(killTimeout).UnixNano())
 	c.cancel()
 	_ = c.socket.SetDeadline(time.Unix(1, 0))
 }
