@@ -69,8 +69,8 @@ func (l *Loader) Put(key, data []byte) error {
 	if l.ns.keys.len() > 0 && bytes.Compare(key, l.last) <= 0 {
 		return corrupt("items of section %d are out of order", l.ns.id)
 	}
-	if it.revision > l.ns.revision {
-		return corrupt("section %d has an item after its revision", l.ns.id)
+	if it.revision == 0 || it.revision > l.ns.revision {
+		return corrupt("section %d has an item outside of its revisions", l.ns.id)
 	}
 	l.last = it.key()
 	l.ns.keys.replace(l.ns.keys.index.hash(key), nil, it)
