@@ -67,82 +67,52 @@ func openStorage(log Log, c *GroupConfig) (*storage, error) {
 	if _, err := newChanger(conf); err != nil {
 		return nil, fmt.Errorf("%w: group %d: configuration: %w", ErrGroupState, c.ID, err)
 	}
-	r := reach{log: log, group: c.ID, first: log.FirstIndex(c.ID), last: log.LastIndex(c.ID)}
-	if err := r.check(c); err != nil {
+	floor, floorTerm, err := checkReach(log, c)
+	if err != nil {
 		return nil, fmt.Errorf("%w: group %d: %w", ErrGroupState, c.ID, err)
 	}
-	s := &storage{
+	return &storage{
 		log:        log,
 		group:      c.ID,
 		conf:       conf,
-		floorIndex: r.floor,
-		floorTerm:  r.floorTerm,
-		ring:       newRing(r.last+1, c.Limits.RingBytes),
+		floorIndex: floor,
+		floorTerm:  floorTerm,
+		ring:       newRing(log.LastIndex(c.ID)+1, c.Limits.RingBytes),
 		hard: &pb.HardState{
 			Term:   new(c.HardState.Term),
 			Vote:   new(c.HardState.Vote),
 			Commit: new(max(c.HardState.Commit, uint64(c.Applied))),
 		},
-	}
-	return s, nil
+	}, nil
 }
 
-// reach is how far a group's log reaches.
-type reach struct {
-	log              Log
-	group            GroupID
-	first, last      uint64 // entries that can be read; none if first > last
-	floor, floorTerm uint64 // entry before the first one of the library's view
-}
-
-func (r *reach) check(c *GroupConfig) error {
-	applied := uint64(c.Applied)
-	if applied > 0 && c.HardState.Term == 0 {
-		return fmt.Errorf("the log does not know the group, though its state is loaded as of entry %d", applied)
-	}
-	if r.first > r.last {
-		r.first, r.last = applied+1, applied
-	}
+// checkReach checks how far the log reaches, and returns the entry before its first one.
+func checkReach(log Log, c *GroupConfig) (floor, floorTerm uint64, err error) {
+	const lost = "it has lost entries that were acknowledged"
+	floor, last := log.FirstIndex(c.ID)-1, log.LastIndex(c.ID)
+	applied, commit := uint64(c.Applied), c.HardState.Commit
 	switch {
-	case r.first > applied+1:
-		return fmt.Errorf("the log begins at entry %d, the loaded state ends at %d", r.first, applied)
-	case r.last < applied:
-		return fmt.Errorf("the log ends at entry %d, before the loaded state at %d: "+
-			"it has lost entries that were acknowledged", r.last, applied)
-	case c.HardState.Commit > r.last:
-		return fmt.Errorf("the log ends at entry %d, but %d was committed: "+
-			"it has lost entries that were acknowledged", r.last, c.HardState.Commit)
+	case applied > 0 && c.HardState.Term == 0:
+		return 0, 0, fmt.Errorf("the log does not know the group, though its state is loaded as of entry %d", applied)
+	case floor > applied:
+		return 0, 0, fmt.Errorf("the log begins at entry %d, the loaded state ends at %d", floor+1, applied)
+	case last < applied:
+		return 0, 0, fmt.Errorf("the log ends at entry %d, before the loaded state at %d: %s", last, applied, lost)
+	case last < commit:
+		return 0, 0, fmt.Errorf("the log ends at entry %d, but %d was committed: %s", last, commit, lost)
 	}
-	return r.checkTerms(c)
-}
-
-// checkTerms compares terms, and chooses the floor: the first entry that the log holds, if the
-// loaded state covers it, because then its term is known.
-func (r *reach) checkTerms(c *GroupConfig) error {
-	applied := uint64(c.Applied)
-	r.floor, r.floorTerm = applied, uint64(c.AppliedTerm)
-	last := r.floorTerm
-	if r.first <= applied {
-		at, err := r.log.Term(r.group, applied)
-		if err != nil {
-			return fmt.Errorf("term of entry %d: %w", applied, err)
-		}
-		if at != r.floorTerm {
-			return fmt.Errorf("entry %d has term %d in the log, %d in the loaded state", applied, at, r.floorTerm)
-		}
-		r.floor = r.first
-		if r.floorTerm, err = r.log.Term(r.group, r.first); err != nil {
-			return fmt.Errorf("term of entry %d: %w", r.first, err)
+	var terms [3]uint64
+	for i, index := range []uint64{floor, applied, last} {
+		if terms[i], err = log.Term(c.ID, index); err != nil {
+			return 0, 0, fmt.Errorf("term of entry %d: %w", index, err)
 		}
 	}
-	if r.last > applied {
-		var err error
-		if last, err = r.log.Term(r.group, r.last); err != nil {
-			return fmt.Errorf("term of entry %d: %w", r.last, err)
-		}
+	if terms[1] != uint64(c.AppliedTerm) {
+		return 0, 0, fmt.Errorf("entry %d has term %d in the log, %d in the loaded state",
+			applied, terms[1], c.AppliedTerm)
 	}
-	if c.HardState.Term < last {
-		return fmt.Errorf("the hard state has term %d, the last entry %d", c.HardState.Term, last)
+	if c.HardState.Term < terms[2] {
+		return 0, 0, fmt.Errorf("the hard state has term %d, the last entry %d", c.HardState.Term, terms[2])
 	}
-	return nil
+	return floor, terms[0], nil
 }

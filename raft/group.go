@@ -29,6 +29,7 @@ type Group struct {
 	queued  atomic.Bool          // the shard's queue holds the group
 	view    atomic.Pointer[view] // what the group shows to others; never nil
 	applied atomic.Uint64        // index up to which the state machine has applied
+	written atomic.Uint64        // commit index in the record last appended to the log
 	dropped atomic.Uint64        // messages from peers that found the inbox full
 
 	// The fields below belong to the shard loop.
@@ -143,12 +144,13 @@ func (g *Group) StartRead() *Pending {
 }
 
 // Compact tells that a durable checkpoint holds everything up to index, which must be applied.
-// The entries up to index are let go of, but for a bounded tail.
+// The entries up to index are let go of, but for a bounded tail and what the log does not know
+// as committed yet.
 func (g *Group) Compact(index Index) error {
 	if uint64(index) > g.applied.Load() {
 		return fmt.Errorf("%w: %d, applied %d", ErrCompactBeyondApplied, index, g.applied.Load())
 	}
-	floor, err := g.storage.compact(uint64(index))
+	floor, err := g.storage.compact(min(uint64(index), g.written.Load()))
 	if err != nil {
 		return err
 	}

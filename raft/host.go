@@ -154,6 +154,7 @@ func (h *Host) newGroup(c *GroupConfig) (*Group, error) {
 	g.hard.Term, g.hard.Vote, g.hard.Commit = s.hard.GetTerm(), s.hard.GetVote(), s.hard.GetCommit()
 	g.inbox.bytesMax = c.Limits.InboxBytesMax
 	g.applied.Store(uint64(c.Applied))
+	g.written.Store(c.HardState.Commit)
 	g.applier = &applier{group: g, signal: newSignal()}
 	g.node, err = etcdraft.NewRawNode(h.libraryConfig(g))
 	if err != nil {

@@ -24,19 +24,19 @@ type memLog struct {
 	syncErr   error
 	readErr   error
 	syncs     int
+	seals     int
 	readsBack int
-	released  map[GroupID]uint64
 }
 
 // memGroup is the dumb form of what the log holds of a group.
 type memGroup struct {
 	hard    wal.HardState
-	mark    wal.SnapshotMark
-	entries []wal.Entry // consecutive
+	base    wal.SnapshotMark // the entry before the first
+	entries []wal.Entry      // consecutive
 }
 
 func newMemLog() *memLog {
-	return &memLog{state: make(map[GroupID]*memGroup), released: make(map[GroupID]uint64)}
+	return &memLog{state: make(map[GroupID]*memGroup)}
 }
 
 // crash returns the log as a restart finds it: what was synced, and the first kept of the
@@ -92,15 +92,12 @@ func (l *memLog) write(rec *wal.Record) error {
 	}
 	g.hard = r.HardState
 	if r.Snapshot != nil {
-		g.mark, g.entries = *r.Snapshot, nil
+		g.base, g.entries = *r.Snapshot, nil
 	}
 	if len(r.Entries) == 0 {
 		return nil
 	}
-	keep := r.Entries[0].Index - (g.mark.Index + 1)
-	if len(g.entries) > 0 {
-		keep = r.Entries[0].Index - g.entries[0].Index
-	}
+	keep := r.Entries[0].Index - (g.base.Index + 1)
 	if keep > uint64(len(g.entries)) {
 		return fmt.Errorf("gap before entry %d", r.Entries[0].Index)
 	}
@@ -157,44 +154,55 @@ func (l *memLog) Term(id GroupID, index uint64) (uint64, error) {
 	if e, ok := l.entry(id, index); ok {
 		return e.Term, nil
 	}
+	if g := l.state[id]; g == nil && index == 0 || g != nil && index == g.base.Index {
+		return l.base(id).Term, nil
+	}
 	return 0, fmt.Errorf("no entry %d", index)
+}
+
+func (l *memLog) base(id GroupID) wal.SnapshotMark {
+	if g := l.state[id]; g != nil {
+		return g.base
+	}
+	return wal.SnapshotMark{}
 }
 
 func (l *memLog) FirstIndex(id GroupID) uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	g := l.state[id]
-	switch {
-	case g == nil:
-		return 1
-	case len(g.entries) > 0:
-		return g.entries[0].Index
-	}
-	return g.mark.Index + 1
+	return l.base(id).Index + 1
 }
 
 func (l *memLog) LastIndex(id GroupID) uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	g := l.state[id]
-	switch {
-	case g == nil:
-		return 0
-	case len(g.entries) > 0:
-		return g.entries[len(g.entries)-1].Index
+	last := l.base(id).Index
+	if g := l.state[id]; g != nil {
+		last += uint64(len(g.entries))
 	}
-	return g.mark.Index
+	return last
 }
 
-// Release forgets the released entries but the last, as whole segments would.
+func (l *memLog) Seal() error {
+	l.mu.Lock()
+	l.seals++
+	l.mu.Unlock()
+	return l.Sync()
+}
+
 func (l *memLog) Release(id GroupID, index uint64) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.released[id] = index
 	g := l.state[id]
-	for len(g.entries) > 1 && g.entries[0].Index < index {
-		g.entries = g.entries[1:]
+	if index <= g.base.Index {
+		return nil
 	}
+	e, ok := l.entry(id, index)
+	if !ok || index > g.hard.Commit {
+		return fmt.Errorf("release of %d, committed %d", index, g.hard.Commit)
+	}
+	g.entries = g.entries[index-g.base.Index:]
+	g.base = wal.SnapshotMark{Index: index, Term: e.Term}
 	return nil
 }
 

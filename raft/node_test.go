@@ -152,6 +152,7 @@ type node struct {
 	t       testing.TB
 	clock   *clock.Fake
 	log     *memLog
+	disk    *disk // instead of log, if set
 	host    *Host
 	group   *Group
 	machine *machine
@@ -199,8 +200,12 @@ func (n *node) tryStart() error {
 	var err error
 	n.process++
 	n.source = &source{}
+	log, hard := Log(n.log), n.log.hard(testGroup)
+	if n.disk != nil {
+		log, hard = n.disk.log, n.disk.hard
+	}
 	n.host, err = NewHost(HostConfig{
-		Log:       n.log,
+		Log:       log,
 		Clock:     n.clock,
 		Logger:    quiet(),
 		Fatal:     func(err error) { n.fatal = err },
@@ -216,7 +221,7 @@ func (n *node) tryStart() error {
 		Applied:      n.machine.applied,
 		AppliedTerm:  n.machine.term,
 		ConfState:    n.machine.conf,
-		HardState:    n.log.hard(testGroup),
+		HardState:    hard,
 		StateMachine: n.machine,
 		Proposer:     n.source,
 		Limits:       n.limits,

@@ -11,9 +11,12 @@ import (
 	"github.com/primatomic/primatomic/wal"
 )
 
-// noSpaceRetry is how long the writer waits before it tries a record again for which there was
-// no space.
-const noSpaceRetry = 200 * time.Millisecond
+const (
+	// noSpaceRetry is how long the writer waits before it tries again what there was no space for.
+	noSpaceRetry = 200 * time.Millisecond
+	// sealAfter is how long nothing is appended before the log is sealed.
+	sealAfter = 100 * time.Millisecond
+)
 
 // writer is the actor that makes the appends of all groups durable. It alone appends to the
 // log and syncs it.
@@ -27,8 +30,10 @@ type writer struct {
 	// The fields below belong to Turn.
 	pending  []appendOrder // taken from queue, not yet appended; in order
 	unsynced bool          // a record that must be durable before later responses is not yet
-	retryAt  time.Duration // boot clock; nothing is appended before
 	stalled  bool          // the last append found no space
+	retryAt  time.Duration // boot clock; while stalled nothing is appended before
+	unsealed bool          // something was appended since the last seal
+	sealAt   time.Duration // boot clock; when unsealed
 	record   wal.Record    // scratch
 }
 
@@ -52,22 +57,25 @@ func (w *writer) enqueue(o appendOrder) {
 	w.signal.set()
 }
 
-// Turn appends what is queued, makes it durable with one sync and delivers the responses.
+// Turn appends what is queued, makes it durable with one sync and delivers the responses. When
+// nothing has come for a while it seals the log.
 func (w *writer) Turn() bool {
+	if w.host.failed() {
+		return false
+	}
 	w.mu.Lock()
 	w.pending = append(w.pending, w.queue...)
 	clear(w.queue)
 	w.queue = w.queue[:0]
 	w.mu.Unlock()
-	if len(w.pending) == 0 || w.host.failed() || w.host.clock.Boot() < w.retryAt {
+	now := w.host.clock.Boot()
+	switch {
+	case len(w.pending) == 0:
+		return w.seal(now)
+	case w.stalled && now < w.retryAt:
 		return false
 	}
-	n, err := w.appendPending()
-	if err == nil && n > 0 && w.syncNeeded(w.pending[:n]) {
-		if err = w.host.log.Sync(); err == nil {
-			w.unsynced = false
-		}
-	}
+	n, err := w.write(now)
 	if err != nil {
 		w.host.fail(err)
 		return true
@@ -81,8 +89,28 @@ func (w *writer) Turn() bool {
 	return n > 0
 }
 
+// write appends what is pending, as far as there is space, and makes it durable if need be. It
+// returns how many orders may be delivered.
+func (w *writer) write(now time.Duration) (n int, err error) {
+	if w.stalled {
+		// Space comes from segments that were released, and those go with a sync.
+		if err := w.host.log.Sync(); err != nil {
+			return 0, err
+		}
+		w.unsynced = false
+	}
+	if n, err = w.appendPending(now); err != nil || !w.syncNeeded(w.pending[:n]) {
+		return n, err
+	}
+	if err := w.host.log.Sync(); err != nil {
+		return 0, err
+	}
+	w.unsynced = false
+	return n, nil
+}
+
 // appendPending appends records until there is no space and returns how many orders it took.
-func (w *writer) appendPending() (n int, err error) {
+func (w *writer) appendPending(now time.Duration) (n int, err error) {
 	for ; n < len(w.pending); n++ {
 		o := &w.pending[n]
 		if !o.write {
@@ -91,16 +119,38 @@ func (w *writer) appendPending() (n int, err error) {
 		w.fill(o)
 		err := w.host.log.Append(&w.record)
 		if errors.Is(err, wal.ErrNoSpace) {
-			w.stall(o, err)
+			w.stall(o, now, err)
 			return n, nil
 		}
 		if err != nil {
 			return n, err
 		}
+		o.group.written.Store(o.hard.Commit)
 		w.unsynced = w.unsynced || o.mandatory
+		w.unsealed, w.sealAt = true, now+sealAfter
 	}
-	w.recover()
+	if w.stalled {
+		w.stalled = false
+		w.host.logger.Info("the raft log has disk space again")
+	}
 	return n, nil
+}
+
+// seal makes the last batch provable once the log is at rest.
+func (w *writer) seal(now time.Duration) bool {
+	if !w.unsealed || now < w.sealAt {
+		return false
+	}
+	err := w.host.log.Seal()
+	switch {
+	case errors.Is(err, wal.ErrNoSpace):
+		w.sealAt = now + noSpaceRetry
+	case err != nil:
+		w.host.fail(err)
+	default:
+		w.unsealed, w.unsynced = false, false
+	}
+	return err == nil
 }
 
 func (w *writer) fill(o *appendOrder) {
@@ -117,21 +167,13 @@ func (w *writer) fill(o *appendOrder) {
 	w.record = wal.Record{Group: o.group.id, HardState: o.hard, Entries: entries}
 }
 
-func (w *writer) stall(o *appendOrder, err error) {
-	w.retryAt = w.host.clock.Boot() + noSpaceRetry
+func (w *writer) stall(o *appendOrder, now time.Duration, err error) {
+	w.retryAt = now + noSpaceRetry
 	if !w.stalled {
 		w.host.logger.Error("no disk space for the raft log: writes wait until there is some",
 			slog.Uint64("group", uint64(o.group.id)), slog.Any("error", err))
 	}
 	w.stalled = true
-}
-
-func (w *writer) recover() {
-	if w.stalled {
-		w.host.logger.Info("the raft log has disk space again")
-	}
-	w.stalled = false
-	w.retryAt = 0
 }
 
 // syncNeeded: there is a response to deliver, and something before it that must be durable.
@@ -165,7 +207,12 @@ func (w *writer) deliver(o *appendOrder) {
 	o.group.shard.wake(o.group)
 }
 
-// WakeAt returns when a stalled append is to be tried again.
-func (w *writer) WakeAt() (time.Duration, bool) { return w.retryAt, w.stalled }
+// WakeAt returns when a stalled append is to be tried again, or the log to be sealed.
+func (w *writer) WakeAt() (time.Duration, bool) {
+	if w.stalled {
+		return w.retryAt, true
+	}
+	return w.sealAt, w.unsealed
+}
 
 func (w *writer) signalled() <-chan struct{} { return w.signal }
