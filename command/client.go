@@ -51,7 +51,8 @@ type connFunc func(ctx context.Context, s *Session, c *Call, r *Reply)
 
 func clientRow(name string, conn connFunc, summary string, args ...Arg) *Spec {
 	return &Spec{
-		Name: name, Conn: conn, Family: Connection, Since: "0.1.0", Cost: "O(1)", Summary: summary, Args: args,
+		Name: name, Conn: conn, Family: Connection, Since: "0.1.0", Cost: "O(1)",
+		Summary: summary, Args: args,
 	}
 }
 

@@ -86,7 +86,7 @@ func configSet(_ context.Context, s *Session, c *Call, r *Reply) {
 }
 
 func configResetStat(_ context.Context, _ *Session, _ *Call, r *Reply) {
-	r.Error(&Error{Unsupported, "CONFIG RESETSTAT is not supported: counters only grow, compare two readings"})
+	r.Error(&Error{Unsupported, "CONFIG RESETSTAT is not supported: counters only grow"})
 }
 
 func configRewrite(_ context.Context, _ *Session, _ *Call, r *Reply) {

@@ -34,7 +34,7 @@ func connectionCommands() []*Spec {
 			Args: []Arg{Opt(Block("arguments", Int("protover"),
 				Opt(Tok("AUTH", Str("username"), Str("password"))),
 				Opt(Tok("SETNAME", Str("clientname")))))},
-			Summary: "Chooses the protocol, may authenticate and name the connection, and describes the server.",
+			Summary: "Chooses the protocol, may authenticate and name the connection, describes the server.",
 		},
 		{
 			Name: "auth", Conn: authenticate, Family: Connection, Since: "0.1.0", Cost: "O(1)",

@@ -108,7 +108,8 @@ func TestParseValueRefuses(t *testing.T) {
 func FuzzParseValue(f *testing.F) {
 	for _, form := range []string{
 		"+OK\r\n", "-ERR x\r\n", ":1\r\n", "$3\r\nabc\r\n", "$-1\r\n", "*-1\r\n", "*2\r\n:1\r\n$1\r\na\r\n",
-		"%1\r\n+a\r\n:1\r\n", "~1\r\n:1\r\n", "=7\r\ntxt:abc\r\n", "_\r\n", "#t\r\n", ",1.5\r\n", "*3\r\n*0\r\n%0\r\n_\r\n",
+		"%1\r\n+a\r\n:1\r\n", "~1\r\n:1\r\n", "=7\r\ntxt:abc\r\n", "_\r\n", "#t\r\n", ",1.5\r\n",
+		"*3\r\n*0\r\n%0\r\n_\r\n",
 	} {
 		f.Add([]byte(form))
 	}

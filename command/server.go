@@ -14,7 +14,8 @@ import (
 func serverCommands() []*Spec {
 	row := func(name string, conn connFunc, summary string, args ...Arg) *Spec {
 		return &Spec{
-			Name: name, Conn: conn, Family: Server, Since: "0.1.0", Cost: "O(1)", Summary: summary, Args: args,
+			Name: name, Conn: conn, Family: Server, Since: "0.1.0", Cost: "O(1)",
+			Summary: summary, Args: args,
 		}
 	}
 	container := func(name, summary string, sub ...*Spec) *Spec {

@@ -29,12 +29,14 @@ func transactionCommands() []*Spec {
 			Summary: "Starts a transaction.",
 		},
 		{
-			Name: "exec", Write: execWrite, Family: Transactions, Since: "0.1.0", Cost: "that of its commands",
+			Name: "exec", Write: execWrite, Family: Transactions, Since: "0.1.0",
+			Cost:    "that of its commands",
 			Flags:   MultiNow | Barrier | AnyNamespace | NoKeys,
 			Summary: "Carries out the commands of a transaction at one moment.",
 		},
 		{
-			Name: "discard", Conn: discard, Family: Transactions, Since: "0.1.0", Cost: "O(N) in queued commands",
+			Name: "discard", Conn: discard, Family: Transactions, Since: "0.1.0",
+			Cost:    "O(N) in queued commands",
 			Flags:   Fast | MultiNow,
 			Summary: "Forgets a transaction and what was watched.",
 		},
@@ -63,8 +65,8 @@ type Multi struct {
 
 func (m *Multi) charge(bytes int) *Error {
 	if m.bytes+bytes > transactionBytesMax {
-		return Errorf(TooLarge, "transaction is too large: its commands and watched keys take more than %d bytes",
-			transactionBytesMax)
+		return Errorf(TooLarge, "transaction is too large: "+
+			"its commands and watched keys take more than %d bytes", transactionBytesMax)
 	}
 	m.bytes += bytes
 	return nil

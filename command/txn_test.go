@@ -199,7 +199,8 @@ func TestExecElsewhere(t *testing.T) {
 		host := newFakeHost(auth.Off())
 		s := host.connect()
 		host.send(s, "MULTI")
-		for _, line := range []string{"SET a 1", "CLIENT SETNAME x", "INCR a", "SELECT 3", "SET b 1", "APPEND b 2"} {
+		lines := []string{"SET a 1", "CLIENT SETNAME x", "INCR a", "SELECT 3", "SET b 1", "APPEND b 2"}
+		for _, line := range lines {
 			host.send(s, strings.Fields(line)...)
 		}
 		c := &Call{Args: [][]byte{[]byte("EXEC")}}
@@ -220,8 +221,8 @@ func TestExecElsewhere(t *testing.T) {
 		if v, rest, err := ParseValue(out.Bytes()); err != nil || len(rest) != 0 || len(v.Elems) != 6 {
 			t.Fatalf("answer %q", out.Bytes())
 		}
-		return host.send(s, "GET", "b") + host.send(s, "NAMESPACE", "INFO", "3") + host.send(s, "SELECT", "0") +
-			host.send(s, "GET", "a") + host.send(s, "NAMESPACE", "INFO", "0")
+		return host.send(s, "GET", "b") + host.send(s, "NAMESPACE", "INFO", "3") +
+			host.send(s, "SELECT", "0") + host.send(s, "GET", "a") + host.send(s, "NAMESPACE", "INFO", "0")
 	}
 	here, elsewhere := digest(true), digest(false)
 	if here != elsewhere {
