@@ -72,9 +72,9 @@
 // At start every frame is verified. The first place without a valid frame is
 //
 //   - the end, if all that follows in the segment is zeros and later segments are blank;
-//   - a torn tail, if a sector of the frame is all zeros (or the rest of the sector where it would start), no
-//     valid frame behind it says that it was durable, and later segments are blank. It
-//     is copied away, zeroed, and reported. Nothing in it was acknowledged;
+//   - a torn tail, if the frame has a sector, or its share of one, that ends in zeros, no valid frame
+//     behind it says that it was durable, and later segments are blank. It is copied away, zeroed, and
+//     reported. Nothing in it was acknowledged;
 //   - damage otherwise, in particular if every sector of the frame was written. The log is refused.
 //
 // # Caveats

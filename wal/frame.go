@@ -35,7 +35,7 @@ type verdict uint8
 const (
 	whole     verdict = iota // a valid frame
 	unwritten                // the rest of the sector is zeros: no frame was written here, or its first sector was not
-	torn                     // a frame with at least one sector that was not written
+	torn                     // a frame with a sector that was not written, or not to its end
 	damaged                  // every sector was written, and yet it is no valid frame
 )
 
@@ -98,26 +98,33 @@ func (r *frameReader) size(offset int64) (size uint32, v verdict, reason string,
 	if err != nil {
 		return 0, damaged, "", err
 	}
-	if allZero(p) {
-		rest, err := r.raw(offset, int(min(sectorEnd(offset), r.seg.size)-offset))
-		if err != nil {
-			return 0, damaged, "", err
-		}
-		if allZero(rest) {
-			return 0, unwritten, "", nil
-		}
-		return 0, damaged, "zeros where a frame starts, in a sector that was written", nil
-	}
 	word := r.chunk[:wordBytes]
 	r.seg.xor(word, p, offset)
 	size = little.Uint32(word)
 	if little.Uint32(word[4:]) != r.seg.check(offset, size) {
-		return 0, damaged, "the size of the frame does not match its check", nil
+		return r.unsized(offset, allZero(p))
 	}
 	if size < sealBytes || size%align != 0 || int64(size) > r.seg.size-offset {
 		return 0, damaged, fmt.Sprintf("a frame of %d bytes cannot be here", size), nil
 	}
 	return size, whole, "", nil
+}
+
+// unsized judges a place whose first word, which may be zero, is not the size of a frame.
+func (r *frameReader) unsized(offset int64, zero bool) (size uint32, v verdict, reason string, err error) {
+	rest := offset + wordBytes
+	p, err := r.raw(rest, int(min(sectorEnd(offset), r.seg.size)-rest))
+	switch {
+	case err != nil:
+		return 0, damaged, "", err
+	case zero && allZero(p):
+		return 0, unwritten, "", nil
+	case zero:
+		return 0, damaged, "zeros where a frame starts, in a sector that was written", nil
+	case len(p) > 0 && allZero(p):
+		return 0, torn, "the size of the frame was not written to its end", nil
+	}
+	return 0, damaged, "the size of the frame does not match its check", nil
 }
 
 // frame reads and verifies the frame at offset. Only its table stays in memory.
@@ -219,12 +226,13 @@ func (r *frameReader) verifyData(f *frame) (reason string, err error) {
 	return "", nil
 }
 
-// hasUnwrittenSector says whether a sector's share of the range is all zeros. As frames are masked, and
-// segments full of zeros before, exactly those sectors were not written.
+// hasUnwrittenSector says whether the range has a share of a sector that ends in a word of zeros. As frames are
+// masked, and segments full of zeros before, exactly those sectors were not written, or not to their
+// end: a crash leaves out sectors, a write cut short ends within one.
 func (r *frameReader) hasUnwrittenSector(offset, size int64) (bool, error) {
 	for end := offset + size; offset < end; {
 		next := min(sectorEnd(offset), end)
-		p, err := r.raw(offset, int(next-offset))
+		p, err := r.raw(next-wordBytes, wordBytes)
 		if err != nil || allZero(p) {
 			return err == nil, err
 		}

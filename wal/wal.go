@@ -283,7 +283,8 @@ func (l *Log) reserve(size int64) error {
 	// Nothing may be written into the next segment before this one is durable: that is what tells
 	// damage here from a write that never finished.
 	if err := l.syncCurrent(); err != nil {
-		return errors.Join(err, next.release())
+		_ = next.release() // the log has failed, whatever becomes of the spare
+		return err
 	}
 	l.mu.Lock()
 	l.segs = append(l.segs, next)

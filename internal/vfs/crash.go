@@ -32,6 +32,7 @@ func (m *Mem) Crash() *Mem {
 	for _, name := range slices.Sorted(maps.Keys(disk.files)) {
 		if disk.reaches(path.Dir(name)) {
 			n := loss.crash(disk.files[name])
+			n.name = name
 			after.now.files[name], after.disk.files[name] = n, n
 		}
 	}
@@ -85,8 +86,7 @@ func (l loss) crash(n *node) *node {
 			content = l.tear(w, content)
 		}
 	}
-	left := &node{data: content, disk: slices.Clone(content), blocks: slices.Clone(n.blocks)}
-	return left
+	return &node{data: content, disk: slices.Clone(content), blocks: slices.Clone(n.blocks)}
 }
 
 // tear applies a write in part: each sector is kept or dropped on its own.

@@ -160,14 +160,14 @@ func (m *Mem) Create(name string) (File, error) {
 			m.refund(n.truncate(0))
 			return nil
 		}
-		n = &node{}
+		n = &node{name: name}
 		m.change(change{add: name, node: n})
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &memFile{mem: m, node: n, name: name, writable: true}, nil
+	return &memFile{mem: m, node: n, writable: true}, nil
 }
 
 // OpenRead opens a file for reading.
@@ -188,7 +188,7 @@ func (m *Mem) open(name string, writable bool) (File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &memFile{mem: m, node: n, name: name, writable: writable}, nil
+	return &memFile{mem: m, node: n, writable: writable}, nil
 }
 
 // Remove removes a file.
@@ -218,6 +218,7 @@ func (m *Mem) Rename(oldname, newname string) error {
 			m.refund(over.blocks)
 			over.blocks = nil
 		}
+		n.name = newname
 		if oldname != newname {
 			m.change(change{remove: oldname, add: newname, node: n})
 		}
@@ -314,7 +315,7 @@ func (m *Mem) Lock(name string) (io.Closer, error) {
 		case m.locks[name]:
 			return ErrLocked
 		case m.now.files[name] == nil:
-			m.change(change{add: name, node: &node{}})
+			m.change(change{add: name, node: &node{name: name}})
 		}
 		m.locks[name] = true
 		return nil

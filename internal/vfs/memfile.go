@@ -12,6 +12,7 @@ const blockBytes = 4096 // unit in which Mem counts space
 
 // node is the content of a file, whatever its name. The Mem's mu guards it.
 type node struct {
+	name   string  // the last one it had, for hook and trace
 	data   []byte  // as read now
 	disk   []byte  // as of the last sync
 	log    []write // since the last sync, oldest first
@@ -109,13 +110,18 @@ func (n *node) flip(offset int64, mask byte) {
 type memFile struct {
 	mem      *Mem
 	node     *node
-	name     string
 	writable bool
 	closed   atomic.Bool
 }
 
+func (f *memFile) name() string {
+	f.mem.mu.Lock()
+	defer f.mem.mu.Unlock()
+	return f.node.name
+}
+
 func (f *memFile) do(op Op, action func() error) error {
-	op.Name = f.name
+	op.Name = f.name()
 	return f.mem.do(op, func() error {
 		if f.closed.Load() {
 			return fs.ErrClosed
@@ -204,14 +210,14 @@ func (f *memFile) Size() (int64, error) {
 	f.mem.mu.Lock()
 	defer f.mem.mu.Unlock()
 	if f.closed.Load() {
-		return 0, pathError("stat", f.name, fs.ErrClosed)
+		return 0, pathError("stat", f.node.name, fs.ErrClosed)
 	}
 	return int64(len(f.node.data)), nil
 }
 
 func (f *memFile) Close() error {
 	if f.closed.Swap(true) {
-		return pathError("close", f.name, fs.ErrClosed)
+		return pathError("close", f.name(), fs.ErrClosed)
 	}
 	return nil
 }
