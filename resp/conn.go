@@ -19,7 +19,8 @@ import (
 type conn struct {
 	server  *Server
 	session *command.Session
-	socket  net.Conn // TLS if the server speaks it
+	wire    *wire
+	socket  net.Conn // wire, or TLS on top of it
 	reader  *reader
 	logger  *slog.Logger
 
@@ -68,11 +69,11 @@ func newConn(s *Server, id uint64, socket net.Conn) *conn {
 		session: command.NewSession(id, s.host, peer, local),
 		logger:  s.logger.With("peer", peer, "client", id),
 	}
-	plain := newWire(socket)
-	c.socket = plain
-	var src source = plain
+	c.wire = newWire(socket)
+	c.socket = c.wire
+	var src source = c.wire
 	if s.tls != nil {
-		tls := newSealed(plain, s.tls)
+		tls := newSealed(c.wire, s.tls)
 		c.socket, src = tls, tls
 	}
 	c.reader = newReader(src, &s.limits, &s.buffers, &s.stats.bytesIn)
@@ -222,6 +223,7 @@ func (c *conn) write(b []byte) error {
 			c.logger.Warn("client cut off: it does not read its answers", "pending_bytes", len(b))
 			c.server.stats.cutOff.Add(1)
 		}
+		_ = c.wire.Close() // TLS would try for seconds to say goodbye
 		return errEnd
 	}
 	return nil
@@ -233,7 +235,7 @@ func (c *conn) part(err error) {
 	switch {
 	case errors.As(err, &broken):
 		c.server.stats.protocolErrors.Add(1)
-		c.logger.Info("client broke the protocol", "err", err)
+		c.logger.Debug("client broke the protocol", "err", err)
 		if c.session.Mute == command.MuteOff {
 			c.sayLast(&command.Error{Code: command.Invalid, Text: broken.Error()})
 			return

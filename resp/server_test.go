@@ -158,6 +158,24 @@ func TestServerCutsOffSlowReaders(t *testing.T) {
 	quick.want("+PONG\r\n")
 }
 
+func TestServerDoesNotWaitForTLSPeers(t *testing.T) {
+	serverTLS, clientTLS := selfSigned(t)
+	s, _ := start(t, Options{TLS: serverTLS, Limits: Limits{WriteTimeout: 30 * time.Millisecond}})
+	slow := newClient(t, tls.Client(dial(t, s).Conn, clientTLS))
+	slow.send("BULK 67108864")
+	eventually(t, "the slow client is cut off", func() bool { return s.Stats().CutOff == 1 })
+	began := time.Now()
+	eventually(t, "its connection has ended", func() bool { return s.Stats().Connected == 0 })
+	dial(t, s) // and never says hello
+	eventually(t, "another connection is there", func() bool { return s.Stats().Connected == 1 })
+	if err := s.Shutdown(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(began); took > 4*time.Second {
+		t.Fatalf("took %v", took)
+	}
+}
+
 func TestServerEndsSilentConnections(t *testing.T) {
 	for _, test := range []struct {
 		name   string
