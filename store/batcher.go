@@ -49,7 +49,7 @@ type sent struct {
 // add queues a run whole. It reports false, and nothing is queued, when too much waits already.
 func (b *batcher) add(r *run) bool {
 	b.mu.Lock()
-	ok := !b.closed && b.bytes+r.bytes <= queueBytesMax
+	ok := b.bytes+r.bytes <= queueBytesMax
 	if ok {
 		b.queue = append(b.queue, r)
 		b.bytes += r.bytes
@@ -210,23 +210,10 @@ func (b *batcher) Dropped(raft.Term, [][]byte) {
 	}
 }
 
-// close refuses all that comes from now on.
-func (b *batcher) close() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.closed = true
-}
-
 // errNotApplied answers what was refused before it reached the log.
 var errNotApplied = &command.Error{
 	Code: command.NotApplied,
-	Text: "not applied: no leader took the call in time, it is safe to send it again",
-}
-
-// errOverloaded answers what found the queue full.
-var errOverloaded = &command.Error{
-	Code: command.NotApplied,
-	Text: "not applied: too many writes are waiting for the log, it is safe to send it again",
+	Text: "not applied: the log did not take the call in time, it is safe to send it again",
 }
 
 // errUncertain answers what was still in the log when its time was up.

@@ -36,7 +36,7 @@ func (s *Store) do(
 	for n < len(calls) && out.Len() < answerBytesMax {
 		c := &calls[n]
 		out.Mark()
-		switch s.gate(ctx, session, c, out, false) {
+		switch s.gate(ctx, session, c, out, nil) {
 		case read:
 			s.answer(ctx, c, out)
 		case write:
@@ -74,13 +74,17 @@ func (s *Store) extend(
 	ctx context.Context, session *command.Session, r *run, c *command.Call,
 ) bool {
 	o := op{call: c, from: r.out.Mark()}
-	switch s.gate(ctx, session, c, r.out, true) {
+	switch s.gate(ctx, session, c, r.out, r) {
 	case behind:
 		return false
 	case done:
 		o.kind, o.state, o.to = readyOp, answered, r.out.Len()
 	case read:
 		o.kind = riderOp
+	case write:
+		if s.swaps(c) {
+			r.swaps++
+		}
 	}
 	r.add(o)
 	return true

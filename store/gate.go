@@ -2,21 +2,23 @@ package store
 
 import (
 	"context"
+	"slices"
 
 	"github.com/primatomic/primatomic/command"
 )
 
-// gate is passed by every command once, in the same order: lookup, arity, grammar and sizes; credential
-// and permission; growth. Then it routes: a call of class Conn is carried out on the spot, inside
-// MULTI a call is queued. following says that earlier calls of the connection are still on their way.
+// gate is passed by every command once, in the same order: lookup and arity; credential and permission;
+// growth; grammar and sizes. Then it routes: a call of class Conn is carried out on the spot, inside
+// MULTI a call is queued. before holds the earlier calls of the connection that are on their way, nil if all
+// have been answered.
 func (s *Store) gate(
-	ctx context.Context, session *command.Session, c *command.Call, out *command.Reply, following bool,
+	ctx context.Context, session *command.Session, c *command.Call, out *command.Reply, before *run,
 ) step {
-	if err := s.registry.Prepare(c); err != nil {
+	if err := s.registry.Resolve(c); err != nil {
 		out.Error(session.Refuse(c.Spec, err))
 		return done
 	}
-	if following && mustWait(session, c) {
+	if before != nil && s.mustWait(session, c, before) {
 		return behind
 	}
 	if err := s.admit(session, c); err != nil {
@@ -29,6 +31,10 @@ func (s *Store) gate(
 			return done
 		}
 		out.Status("QUEUED")
+		return done
+	}
+	if err := c.Parse(); err != nil { // of a queued call EXEC answers it
+		out.Error(session.Refuse(c.Spec, err))
 		return done
 	}
 	return s.route(ctx, session, c, out)
@@ -68,11 +74,36 @@ func (s *Store) route(
 }
 
 // mustWait reports whether a call needs a read point or a state of the connection of its own, after
-// all that the connection sent before.
-func mustWait(session *command.Session, c *command.Call) bool {
-	if c.Spec.Flags.Has(command.Barrier) {
+// all that the connection sent before; or whether too many large answers would be held for it.
+func (s *Store) mustWait(session *command.Session, c *command.Call, before *run) bool {
+	switch {
+	case before.swaps >= swapsMax && s.swaps(c):
+		return true
+	case c.Spec == s.exec: // what is queued of class Conn may look for what earlier calls have made
+		return slices.ContainsFunc(session.Multi.Queue, func(queued command.Call) bool {
+			return queued.Spec.Class() == command.Conn
+		})
+	case c.Spec.Flags.Has(command.Barrier):
+		return true
+	case session.Multi.Active && !c.Spec.Flags.Has(command.MultiNow):
+		return false
+	}
+	return c.Spec.Class() == command.Read && !c.Spec.Flags.Has(command.Fast)
+}
+
+// swapsMax bounds the calls of one run that answer with a value each: their answers are held until the whole
+// run is answered, 256 MiB of them at most.
+const swapsMax = 16
+
+// swaps reports whether a write answers with values.
+func (s *Store) swaps(c *command.Call) bool {
+	if c.Spec == s.exec {
 		return true
 	}
-	queued := session.Multi.Active && !c.Spec.Flags.Has(command.MultiNow)
-	return c.Spec.Class() == command.Read && !c.Spec.Flags.Has(command.Fast) && !queued
+	found := false
+	c.Keys(func(_ []byte, access command.Access) bool {
+		found = access == command.Swaps
+		return !found
+	})
+	return found
 }

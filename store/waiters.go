@@ -73,10 +73,11 @@ func (ws *waiters) advance() {
 	}
 }
 
+// grow doubles the ring; every slot between first and next keeps its sequence.
 func (ws *waiters) grow() {
-	old := *ws
-	ws.slots = make([]waiter, 2*len(old.slots))
-	for q := old.first; q < old.next; q++ {
-		*ws.slot(q) = *old.slot(q)
+	old := ws.slots
+	ws.slots = make([]waiter, 2*len(old))
+	for q := ws.first; q < ws.next; q++ {
+		*ws.slot(q) = old[q&uint64(len(old)-1)]
 	}
 }
