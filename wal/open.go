@@ -187,6 +187,7 @@ func (l *Log) recover(o *Options, rec *Recovery, seqs, stray []uint64) error {
 	if err := l.fs.SyncDir(l.dir); err != nil {
 		return err
 	}
+	l.unsealed = !stretches[used].proven()
 	l.resume(rec, r, stretches)
 	if l.room() < sealRoom {
 		return nil // the next segment is not begun just to seal this one
@@ -329,7 +330,6 @@ func (l *Log) resume(rec *Recovery, r *replay, stretches []stretch) {
 		l.batch = max(l.batch, stretches[i].batch)
 	}
 	l.batch += 2 // a torn frame whose number is not known was of the batch after the last valid one
-	l.unsealed = true
 	l.released = true
 	rec.Frames = r.frames
 	for id, g := range l.groups {

@@ -32,6 +32,7 @@ func newReplay(segs []*segment) *replay {
 // stretch is what a replay found in a segment.
 type stretch struct {
 	end     int64  // offset behind the last valid frame
+	record  int64  // offset behind the last record among them
 	durable int64  // offset up to which frames of this segment say that all is durable
 	last    int64  // offset behind the last byte that is not zero: above end, something was written after the end
 	reason  string // why the frame at end is not valid, if one was begun there
@@ -40,6 +41,9 @@ type stretch struct {
 
 // blank says that the segment holds nothing but its header.
 func (s *stretch) blank() bool { return s.last == headerBytes }
+
+// proven says that all records in the segment are known to be durable by later frames.
+func (s *stretch) proven() bool { return s.durable >= s.record }
 
 // torn says that there is more in the segment than its valid frames.
 func (s *stretch) torn() bool { return s.last > s.end }
@@ -71,6 +75,9 @@ func (r *replay) from(seg *segment, offset int64) (stretch, error) {
 		}
 		s.durable = max(s.durable, int64(f.durable))
 		s.end = f.end()
+		if f.kind == kindState {
+			s.record = s.end
+		}
 	}
 	return s, r.tail(seg, &s)
 }

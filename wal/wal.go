@@ -224,6 +224,9 @@ func (l *Log) Sync() error {
 }
 
 func (l *Log) syncCurrent() error {
+	if l.end == l.durable {
+		return nil
+	}
 	if err := l.flush(); err != nil {
 		return l.fail(err)
 	}
