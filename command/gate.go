@@ -40,10 +40,21 @@ func (s *Session) Admit(c *Call) *Error {
 		c.Namespace = engine.NoNamespace
 	}
 	if c.Only != nil && c.Spec.Reaches != nil {
-		for _, name := range c.Spec.Reaches(c) {
-			if err := permitNamespace(s.Principal, name); err != nil {
-				return err
-			}
+		return s.permitReached(c)
+	}
+	return nil
+}
+
+// permitReached holds the namespaces that a call names against a token that is restricted to some. It
+// parses the call itself: a gate asks for permission before it looks at grammar, and options that are
+// not parsed yet would hide a name.
+func (s *Session) permitReached(c *Call) *Error {
+	if err := c.Parse(); err != nil {
+		return err
+	}
+	for _, name := range c.Spec.Reaches(c) {
+		if err := permitNamespace(s.Principal, name); err != nil {
+			return err
 		}
 	}
 	return nil

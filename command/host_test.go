@@ -158,7 +158,7 @@ func (h *fakeHost) send(s *Session, args ...string) string {
 }
 
 func (h *fakeHost) call(s *Session, c *Call, out *Reply) {
-	err := h.registry.Prepare(c)
+	err := h.registry.Resolve(c)
 	if err == nil {
 		err = s.Admit(c)
 	}
@@ -173,6 +173,10 @@ func (h *fakeHost) call(s *Session, c *Call, out *Reply) {
 			return
 		}
 		out.Status("QUEUED")
+		return
+	}
+	if err := c.Parse(); err != nil { // of a queued call EXEC answers it
+		out.Error(s.Refuse(c.Spec, err))
 		return
 	}
 	if c.Spec.Name == "exec" {
