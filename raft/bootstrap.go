@@ -93,7 +93,8 @@ func checkReach(log Log, c *GroupConfig) (floor, floorTerm uint64, err error) {
 	applied, commit := uint64(c.Applied), c.HardState.Commit
 	switch {
 	case applied > 0 && c.HardState.Term == 0:
-		return 0, 0, fmt.Errorf("the log does not know the group, though its state is loaded as of entry %d", applied)
+		return 0, 0, fmt.Errorf("the log does not know the group, "+
+			"though its state is loaded as of entry %d", applied)
 	case floor > applied:
 		return 0, 0, fmt.Errorf("the log begins at entry %d, the loaded state ends at %d", floor+1, applied)
 	case last < applied:

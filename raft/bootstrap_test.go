@@ -58,12 +58,13 @@ func TestStateMustBelongTogether(t *testing.T) {
 		replica ReplicaID
 		want    string
 	}{
-		"log unknown":            {newMemLog(), 5, 2, seed.ConfState, 1, "does not know the group"},
-		"gap after the state":    {log(10, 3, hard), 5, 2, seed.ConfState, 1, "begins at entry 10"},
-		"log ends before state":  {log(2, 3, hard), 9, 2, seed.ConfState, 1, "lost entries"},
-		"commit beyond the log":  {log(2, 1, hard), 1, 1, seed.ConfState, 1, "3 was committed"},
-		"terms differ":           {log(2, 3, hard), 3, 1, seed.ConfState, 1, "has term 2 in the log, 1"},
-		"term of last entry":     {log(2, 3, wal.HardState{Term: 1, Commit: 2}), 1, 1, seed.ConfState, 1, "last entry 2"},
+		"log unknown":           {newMemLog(), 5, 2, seed.ConfState, 1, "does not know the group"},
+		"gap after the state":   {log(10, 3, hard), 5, 2, seed.ConfState, 1, "begins at entry 10"},
+		"log ends before state": {log(2, 3, hard), 9, 2, seed.ConfState, 1, "lost entries"},
+		"commit beyond the log": {log(2, 1, hard), 1, 1, seed.ConfState, 1, "3 was committed"},
+		"terms differ":          {log(2, 3, hard), 3, 1, seed.ConfState, 1, "has term 2 in the log, 1"},
+		"term of last entry": {log(2, 3, wal.HardState{Term: 1, Commit: 2}), 1, 1, seed.ConfState, 1,
+			"last entry 2"},
 		"configuration garbage":  {log(2, 3, hard), 1, 1, []byte("\xff\xff"), 1, "configuration"},
 		"configuration no voter": {log(2, 3, hard), 1, 1, []byte{0x10, 2}, 1, "configuration"},
 		"reserved replica":       {log(2, 3, hard), 1, 1, seed.ConfState, 0, "reserved"},

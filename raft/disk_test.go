@@ -13,9 +13,10 @@ import (
 
 // disk is the real log on a memory file system.
 type disk struct {
-	fs   *vfs.Mem
-	log  *wal.Log
-	hard wal.HardState
+	fs      *vfs.Mem
+	segment int64 // bytes
+	log     *wal.Log
+	hard    wal.HardState
 }
 
 const segmentBytes = 64 << 10
@@ -23,7 +24,7 @@ const segmentBytes = 64 << 10
 func (d *disk) open(t testing.TB) {
 	t.Helper()
 	l, recovery, err := wal.Open(wal.Options{
-		FS: d.fs, Dir: "wal", SegmentBytes: segmentBytes, Inline: true, Random: noise{rand.New(rand.NewPCG(1, 2))},
+		FS: d.fs, Dir: "wal", SegmentBytes: d.segment, Inline: true, Random: noise{rand.New(rand.NewPCG(1, 2))},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -44,8 +45,13 @@ func (n noise) Read(p []byte) (int, error) {
 // newDiskNode is a lone voter on the real log.
 func newDiskNode(t testing.TB, seed uint64) *node {
 	t.Helper()
+	return newDiskNodeOf(t, seed, segmentBytes)
+}
+
+func newDiskNodeOf(t testing.TB, seed uint64, segment int64) *node {
+	t.Helper()
 	n := newNode(t)
-	n.disk = &disk{fs: vfs.NewMem(seed)}
+	n.disk = &disk{fs: vfs.NewMem(seed), segment: segment}
 	n.disk.open(t)
 	founding, err := Founding(1)
 	if err != nil {
@@ -62,7 +68,7 @@ func newDiskNode(t testing.TB, seed uint64) *node {
 func (n *node) crash(checkpoint *machine) {
 	n.t.Helper()
 	n.host.Stop()
-	n.disk = &disk{fs: n.disk.fs.Crash()}
+	n.disk = &disk{fs: n.disk.fs.Crash(), segment: n.disk.segment}
 	n.disk.open(n.t)
 	n.machine = checkpoint
 	n.start()

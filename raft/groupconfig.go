@@ -76,7 +76,8 @@ func (l *Limits) setDefaults() {
 func (l *Limits) check() error {
 	for _, n := range []int{
 		l.RingBytes, l.ProposalBytesMax, l.ProposalsInflightMax, l.UnappliedBytesMax,
-		l.UncommittedBytesMax, l.ApplyBytesMax, l.AppendsInflightMax, l.MessageBytesMax, l.MessagesInflightMax, l.BytesInflightMax, l.InboxBytesMax,
+		l.UncommittedBytesMax, l.ApplyBytesMax, l.AppendsInflightMax, l.MessageBytesMax,
+		l.MessagesInflightMax, l.BytesInflightMax, l.InboxBytesMax,
 	} {
 		if n <= 0 {
 			return errors.New("raft: limits must be positive")

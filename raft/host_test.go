@@ -98,7 +98,8 @@ func TestHostRunsAndStops(t *testing.T) {
 	if err := r.group.Read(ctx); !errors.Is(err, ErrStopped) {
 		t.Fatal(err)
 	}
-	if _, err := r.host.AddGroup(GroupConfig{ID: 8, Replica: 1, StateMachine: r.machine, Proposer: r.source}); err == nil {
+	late := GroupConfig{ID: 8, Replica: 1, StateMachine: r.machine, Proposer: r.source}
+	if _, err := r.host.AddGroup(late); !errors.Is(err, ErrStopped) {
 		t.Fatal("a group was added to a stopped host")
 	}
 }
@@ -182,15 +183,22 @@ func TestHostConfigIsChecked(t *testing.T) {
 	}
 }
 
-// BenchmarkPropose measures entries through the whole path of a running lone voter, with a log
-// in memory: what the loop, the writer and the worker cost.
+// BenchmarkPropose measures entries through the whole path of a running lone voter: with a log
+// that writes nothing, what the loop, the writer and the worker cost; with the real log, on a
+// file system in memory.
 func BenchmarkPropose(b *testing.B) {
 	for _, size := range []int{64, 16 << 10} {
-		b.Run(fmt.Sprint(size), func(b *testing.B) {
+		b.Run(fmt.Sprintf("log=none/bytes=%d", size), func(b *testing.B) {
 			n := newNode(b).found(1)
-			s := &flood{payload: make([]byte, size), batch: 16}
 			n.log.discard = true
+			s := &flood{payload: make([]byte, size), batch: 16}
 			runBenchmark(b, n.log, n.machine.conf, n.log.hard(testGroup), s)
+		})
+		b.Run(fmt.Sprintf("log=wal/bytes=%d", size), func(b *testing.B) {
+			n := newDiskNodeOf(b, 1, 64<<20)
+			b.Cleanup(func() { n.disk.log.Close() })
+			s := &flood{payload: make([]byte, size), batch: 16, compact: true}
+			runBenchmark(b, n.disk.log, n.machine.conf, n.disk.hard, s)
 		})
 	}
 }
@@ -201,6 +209,9 @@ type flood struct {
 	batch   int
 	left    int
 	seen    int
+	compact bool
+	since   int    // entries since the last compaction
+	group   *Group // set before the first proposal
 	ready   chan struct{}
 	done    chan struct{}
 	out     [][]byte
@@ -224,6 +235,13 @@ func (f *flood) Apply(_ Term, entries []Entry) {
 	if f.seen <= 0 {
 		return
 	}
+	f.since += len(entries)
+	if f.compact && f.since > 1<<12 {
+		f.since = 0
+		if err := f.group.Compact(entries[0].Index - 1); err != nil {
+			panic(err)
+		}
+	}
 	if f.seen -= len(entries); f.seen == 0 {
 		close(f.done)
 	}
@@ -231,7 +249,9 @@ func (f *flood) Apply(_ Term, entries []Entry) {
 
 func runBenchmark(b *testing.B, log Log, conf []byte, hard wal.HardState, f *flood) {
 	b.Helper()
-	h, err := NewHost(HostConfig{Log: log, Clock: clock.System, Logger: quiet(), Fatal: func(err error) { b.Error(err) }})
+	h, err := NewHost(HostConfig{
+		Log: log, Clock: clock.System, Logger: quiet(), Fatal: func(err error) { b.Error(err) },
+	})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -253,7 +273,7 @@ func runBenchmark(b *testing.B, log Log, conf []byte, hard wal.HardState, f *flo
 	}
 	b.ReportAllocs()
 	b.ResetTimer()
-	f.left, f.seen = b.N, b.N
+	f.left, f.seen, f.group = b.N, b.N, g
 	g.Notify()
 	<-f.done
 }

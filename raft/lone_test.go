@@ -4,6 +4,9 @@ import (
 	"errors"
 	"testing"
 	"time"
+
+	etcdraft "go.etcd.io/raft/v3"
+	pb "go.etcd.io/raft/v3/raftpb"
 )
 
 func TestLoneVoterLeadsAtOnce(t *testing.T) {
@@ -118,22 +121,116 @@ func TestNoReadBeforeOwnTermEntry(t *testing.T) {
 	if n.log.unsynced() == 0 {
 		t.Fatal("the last commit index was synced, the test shows nothing")
 	}
-	n.restart(0, start)
-	p := n.group.StartRead()
-	for range 1000 {
-		if readable := n.group.TryRead(); readable || done(p) {
-			break
+	log := n.log
+	for seed := range uint64(100) {
+		rng := newRand(t, seed)
+		n.log = log
+		n.restart(0, start.clone())
+		p := n.group.StartRead()
+		for range 1000 {
+			if readable := n.group.TryRead(); readable || done(p) {
+				break
+			}
+			actors := n.host.Actors()
+			actors[rng.IntN(len(actors))].Turn()
 		}
-		if !n.step() {
-			break
+		if n.machine.term != 3 {
+			t.Fatalf("seed %d: read at term %d", seed, n.machine.term)
+		}
+		n.settle()
+		if !done(p) || p.Err() != nil {
+			t.Fatal("the read was not served")
+		}
+		wantIDs(t, n.machine, 1, 2, 3)
+	}
+}
+
+// A learner's read index must not be answered earlier either.
+func TestNoReadIndexForPeersBeforeOwnTermEntry(t *testing.T) {
+	n := newNode(t).found(1).start()
+	start := n.machine.clone()
+	n.settle()
+	n.group.StartConfChange(Change{AddLearner, 2})
+	n.settle()
+	n.propose(1)
+	n.settle()
+	var answers []*pb.Message
+	n.net = sendFunc(func(m *pb.Message) {
+		if m.GetType() == pb.MsgReadIndexResp {
+			answers = append(answers, m)
+		}
+	})
+	log := n.log
+	for seed := range uint64(100) {
+		rng := newRand(t, seed)
+		answers, n.log = nil, log
+		n.restart(0, start.clone())
+		for range 100 {
+			ask := message(pb.MsgReadIndex, func(m *pb.Message) {
+				m.Term, m.Entries = nil, []*pb.Entry{{Data: []byte("context")}}
+			})
+			if err := n.host.Receive(testGroup, 2, ask); err != nil {
+				t.Fatal(err)
+			}
+			actors := n.host.Actors()
+			actors[rng.IntN(len(actors))].Turn()
+		}
+		n.settle()
+		for _, m := range answers {
+			if m.GetIndex() < n.log.LastIndex(testGroup) {
+				t.Fatalf("seed %d: read index %d of %d", seed, m.GetIndex(), n.log.LastIndex(testGroup))
+			}
+		}
+		if len(answers) == 0 {
+			t.Fatal("no answer")
 		}
 	}
-	if !done(p) || p.Err() != nil {
-		t.Fatal("the read was not served")
+}
+
+// A long absence is one tick, not many: it says nothing about the leader.
+func TestAbsenceIsOneTick(t *testing.T) {
+	n := newNode(t).found(1, 2, 3).start()
+	n.settle()
+	n.clock.Advance(time.Minute)
+	n.settle()
+	if n.group.ticks != 1 || n.group.Status().Role != RoleFollower {
+		t.Fatalf("%d ticks, %+v", n.group.ticks, n.group.Status())
 	}
-	wantIDs(t, n.machine, 1, 2, 3)
-	if n.machine.term != 3 {
-		t.Fatalf("read at term %d", n.machine.term)
+}
+
+// The log takes back only what it knows as committed, and the writer may be behind the worker.
+func TestCompactBeforeCommitIsWritten(t *testing.T) {
+	n := newNode(t).found(1).start()
+	n.settle()
+	n.propose(1)
+	shard, writer := n.host.shards[0], n.host.writer
+	n.turn(shard, 1)
+	n.turn(writer, 1)
+	n.turn(shard, 1)
+	n.turn(n.group.applier, 1)
+	wantIDs(t, n.machine, 1)
+	if n.log.hard(testGroup).Commit >= uint64(n.machine.applied) {
+		t.Fatal("the commit index is written already, the test shows nothing")
+	}
+	n.group.storage.ring = newRing(n.group.storage.ring.next, 1)
+	if err := n.group.Compact(n.machine.applied); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAnswerToAnotherReadIsIgnored(t *testing.T) {
+	q := readQueue{round: newPending(), issued: true, context: []byte("mine")}
+	q.confirm(&etcdraft.ReadState{Index: 3, RequestCtx: []byte("another")})
+	if q.finish(9); q.round == nil || done(q.round) {
+		t.Fatal("resolved by an answer to another request")
+	}
+	p := q.round
+	q.confirm(&etcdraft.ReadState{Index: 3, RequestCtx: []byte("mine")})
+	if q.finish(2); done(p) {
+		t.Fatal("resolved before its index was applied")
+	}
+	if q.finish(3); !done(p) {
+		t.Fatal("not resolved")
 	}
 }
 

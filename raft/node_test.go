@@ -147,6 +147,15 @@ func (s *source) WakeAt() (time.Duration, bool) {
 	return s.wake, s.wakeSet
 }
 
+// sendFunc is a transport that shows each message to a function.
+type sendFunc func(m *pb.Message)
+
+func (f sendFunc) Send(_ GroupID, messages []*pb.Message) {
+	for _, m := range messages {
+		f(m)
+	}
+}
+
 // node is one host with one group, driven by Turn.
 type node struct {
 	t       testing.TB

@@ -21,11 +21,11 @@ type StateMachine interface {
 // Proposer hands payloads to a group's loop. Its methods are called by the group's shard loop
 // and must not block.
 type Proposer interface {
-	// Take returns payloads to propose, one entry each, at most 65536 of them and at most
-	// about bytesMax bytes in all; one payload may exceed that alone. It is asked while this replica leads term and has
-	// applied an entry of it, once per turn, and only while few appends are in flight, so that
-	// batches grow under load. An empty answer means: not again before Notify or WakeAt.
-	// The payloads may be reused when Take is called next.
+	// Take returns payloads to propose, one entry each: at most 65536 of them, and at most about
+	// bytesMax bytes in all, though a single payload may exceed that alone. It is asked while
+	// this replica leads term and has applied an entry of it, once per turn, and only while few
+	// appends are in flight, so that batches grow under load. An empty answer means: not again
+	// before Notify or WakeAt. The payloads may be reused when Take is called next.
 	Take(term Term, bytesMax int) [][]byte
 	// Dropped gives back what Take returned last: certainly not appended, as a whole.
 	Dropped(term Term, payloads [][]byte)

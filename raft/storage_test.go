@@ -35,7 +35,8 @@ func (w *twin) term(i uint64) (uint64, error) {
 func newTestStorage(ringBytes int) (*storage, *memLog) {
 	l := newMemLog()
 	mark := wal.SnapshotMark{Index: 5, Term: 1}
-	if err := l.Append(&wal.Record{Group: testGroup, HardState: wal.HardState{Term: 1}, Snapshot: &mark}); err != nil {
+	seed := wal.Record{Group: testGroup, HardState: wal.HardState{Term: 1}, Snapshot: &mark}
+	if err := l.Append(&seed); err != nil {
 		panic(err)
 	}
 	return &storage{log: l, group: testGroup, floorIndex: 5, floorTerm: 1, ring: newRing(6, ringBytes)}, l
@@ -105,7 +106,8 @@ func checkEntries(t *rapid.T, s *storage, w *twin, lo, hi, size uint64) {
 	var bytesGot uint64
 	for i, e := range got {
 		want := w.entries[lo-w.floor-1+uint64(i)]
-		if e.GetIndex() != lo+uint64(i) || e.GetTerm() != want.GetTerm() || !bytes.Equal(e.GetData(), want.GetData()) {
+		if e.GetIndex() != lo+uint64(i) || e.GetTerm() != want.GetTerm() ||
+			!bytes.Equal(e.GetData(), want.GetData()) {
 			t.Fatalf("entry %d: %v", lo+uint64(i), e)
 		}
 		bytesGot += encodedSizeMax(e)

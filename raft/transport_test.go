@@ -83,11 +83,13 @@ func TestAdmit(t *testing.T) {
 		"from the apply thread": {message(pb.MsgAppResp, func(m *pb.Message) {
 			m.From = new(uint64(math.MaxUint64 - 1))
 		}), false},
-		"from nobody":           {message(pb.MsgAppResp, func(m *pb.Message) { m.From = nil }), false},
-		"from another":          {message(pb.MsgAppResp, func(m *pb.Message) { m.From = new(uint64(4)) }), false},
-		"to another":            {message(pb.MsgAppResp, func(m *pb.Message) { m.To = new(uint64(4)) }), false},
-		"carries its responses": {message(pb.MsgAppResp, func(m *pb.Message) { m.Responses = []*pb.Message{{}} }), false},
-		"nothing":               {nil, false},
+		"from nobody":  {message(pb.MsgAppResp, func(m *pb.Message) { m.From = nil }), false},
+		"from another": {message(pb.MsgAppResp, func(m *pb.Message) { m.From = new(uint64(4)) }), false},
+		"to another":   {message(pb.MsgAppResp, func(m *pb.Message) { m.To = new(uint64(4)) }), false},
+		"carries its responses": {message(pb.MsgAppResp, func(m *pb.Message) {
+			m.Responses = []*pb.Message{{}}
+		}), false},
+		"nothing": {nil, false},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -162,6 +164,56 @@ func TestStandsStillBehindTheWriter(t *testing.T) {
 	n.settle()
 	if last := n.group.Status().Last; last != 101 {
 		t.Fatalf("log ends at %d", last)
+	}
+}
+
+// A vote leaves only when it is durable.
+func TestVoteIsDurableBeforeItIsSent(t *testing.T) {
+	n := newNode(t)
+	votes := 0
+	n.net = sendFunc(func(m *pb.Message) {
+		if m.GetType() != pb.MsgVoteResp || m.GetReject() {
+			return
+		}
+		votes++
+		if h := n.log.crash(0).hard(testGroup); h.Vote != m.GetTo() || h.Term != m.GetTerm() {
+			t.Errorf("vote for %d in term %d sent, durable is %+v", m.GetTo(), m.GetTerm(), h)
+		}
+	})
+	n.found(1, 2, 3).start()
+	n.settle()
+	ask := message(pb.MsgVote, func(m *pb.Message) { m.Index, m.LogTerm = new(uint64(5)), new(uint64(2)) })
+	if err := n.host.Receive(testGroup, 2, ask); err != nil {
+		t.Fatal(err)
+	}
+	n.settle()
+	if votes != 1 {
+		t.Fatalf("%d votes", votes)
+	}
+}
+
+// More entries than one append may hold are stepped over several turns.
+func TestManySmallEntriesAtOnce(t *testing.T) {
+	n := newNode(t).found(1, 2, 3).start()
+	const each = turnEntriesMax/2 + 1
+	for i := range uint64(3) {
+		m := appendOf(nil)
+		m.Index, m.LogTerm = new(1+i*each), new(1+2*min(i, 1))
+		for j := range uint64(each) {
+			m.Entries = append(m.Entries, &pb.Entry{Term: new(uint64(3)), Index: new(2 + i*each + j)})
+		}
+		if err := n.host.Receive(testGroup, 2, m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n.settle()
+	if last := n.log.LastIndex(testGroup); last != 1+3*each {
+		t.Fatalf("log ends at %d", last)
+	}
+	for _, r := range n.log.records {
+		if len(r.Entries) > 2*turnEntriesMax {
+			t.Fatalf("%d entries in a record", len(r.Entries))
+		}
 	}
 }
 
