@@ -166,3 +166,31 @@ func TestCrashOfRecovery(t *testing.T) {
 		}
 	}
 }
+
+// forgetful is a file system whose files say that they were synced and are not.
+type forgetful struct{ vfs.FS }
+
+type forgetfulFile struct{ vfs.File }
+
+func (f forgetful) Create(name string) (vfs.File, error) {
+	file, err := f.FS.Create(name)
+	return forgetfulFile{file}, err
+}
+
+func (forgetfulFile) Sync() error { return nil }
+
+// TestCrashTestCatchesMissingSync plants the bug that the tests above look for.
+func TestCrashTestCatchesMissingSync(t *testing.T) {
+	mem := vfs.NewMem(1)
+	h := &history{acked: model{}}
+	o := testOptions(mem)
+	o.FS = forgetful{mem}
+	l, _ := mustOpen(t, o)
+	must(t, h.run(l, &generator{rng: rand.New(rand.NewPCG(1, 1)), large: 100}, 30))
+	for range 20 {
+		if reopenAfterCrash(mem, h) != nil {
+			return
+		}
+	}
+	t.Fatal("a log that never syncs passed 20 crashes")
+}

@@ -31,7 +31,7 @@ func damageLog(t *testing.T, sealed bool) (*vfs.Mem, *history, []*segment, int64
 	return mem.Crash(), h, l.segs, l.end
 }
 
-func contents(t *testing.T, mem *vfs.Mem, name string) []byte {
+func contents(t testing.TB, mem *vfs.Mem, name string) []byte {
 	t.Helper()
 	f, err := mem.OpenRead(name)
 	must(t, err)
