@@ -1,6 +1,10 @@
 package raft
 
-import "time"
+import (
+	"time"
+
+	"github.com/primatomic/primatomic/internal/clock"
+)
 
 // Actor is one of the sequential parts of a host. In production the host runs each in a
 // goroutine; a simulator that has not called Host.Start calls Turn itself.
@@ -29,31 +33,26 @@ func (s signal) set() {
 // run drives an actor until the host stops.
 func (h *Host) run(a Actor) {
 	defer h.running.Done()
+	timer := h.clock.NewTimer(0)
+	defer timer.Stop()
 	for {
 		for a.Turn() {
 			if h.stopped() {
 				return
 			}
 		}
-		if !h.sleep(a) {
+		if !h.sleep(a, timer) {
 			return
 		}
 	}
 }
 
 // sleep waits until the actor is signalled or wants to wake; false means that the host stops.
-func (h *Host) sleep(a Actor) bool {
-	at, ok := a.WakeAt()
-	if !ok {
-		select {
-		case <-a.signalled():
-			return true
-		case <-h.stop:
-			return false
-		}
+func (h *Host) sleep(a Actor, timer clock.Timer) bool {
+	timer.Stop()
+	if at, ok := a.WakeAt(); ok {
+		timer.Reset(max(0, at-h.clock.Boot()))
 	}
-	timer := h.clock.NewTimer(max(0, at-h.clock.Boot()))
-	defer timer.Stop()
 	select {
 	case <-a.signalled():
 		return true

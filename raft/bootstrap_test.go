@@ -4,7 +4,9 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/primatomic/primatomic/internal/vfs"
 	"github.com/primatomic/primatomic/wal"
 )
 
@@ -82,6 +84,31 @@ func TestStateMustBelongTogether(t *testing.T) {
 				t.Fatalf("error %v is no ErrGroupState", err)
 			}
 		})
+	}
+}
+
+// Who joins a running group begins with nothing, and waits for the leader.
+func TestJoinerBeginsEmpty(t *testing.T) {
+	seed, _ := Founding(1)
+	for name, onDisk := range map[string]bool{"memory": false, "disk": true} {
+		n := newNode(t)
+		if onDisk {
+			n.disk = &disk{fs: vfs.NewMem(1), segment: segmentBytes}
+			n.disk.open(t)
+		}
+		n.replica, n.machine = 2, &machine{t: t}
+		n.start()
+		n.pass(time.Second)
+		if s := n.group.Status(); s.Role != RoleFollower || s.Term != 0 || s.Last != 0 {
+			t.Fatalf("%s: %+v", name, s)
+		}
+		_, err := n.host.AddGroup(GroupConfig{
+			ID: 8, Replica: 2, Applied: 1, AppliedTerm: 1, ConfState: seed.ConfState,
+			StateMachine: n.machine, Proposer: n.source,
+		})
+		if !errors.Is(err, ErrGroupState) {
+			t.Fatalf("%s: a group that the log does not know was added: %v", name, err)
+		}
 	}
 }
 

@@ -139,12 +139,12 @@ func TestFullDiskThenSpace(t *testing.T) {
 	n.settle()
 	n.disk.fs.SetFree(segmentBytes)
 	count := 0
-	for ; count < 200 && !n.host.writer.stalled; count++ {
+	for ; count < 200 && !n.host.Stalled(); count++ {
 		n.source.add(uint64(count+1), 4000)
 		n.group.Notify()
 		n.settle()
 	}
-	if !n.host.writer.stalled || n.fatal != nil {
+	if !n.host.Stalled() || n.fatal != nil {
 		t.Fatalf("not stalled after %d payloads; fatal %v", count, n.fatal)
 	}
 	applied := n.machine.count()
@@ -154,7 +154,7 @@ func TestFullDiskThenSpace(t *testing.T) {
 	}
 	n.disk.fs.SetFree(10 * segmentBytes)
 	n.pass(time.Second)
-	if n.machine.count() != count || n.host.writer.stalled {
+	if n.machine.count() != count || n.host.Stalled() {
 		t.Fatalf("%d of %d applied with space again", n.machine.count(), count)
 	}
 }
@@ -172,19 +172,19 @@ func TestFullDiskIsFreedByCompaction(t *testing.T) {
 	n.settle()
 	n.disk.fs.SetFree(4 * segmentBytes)
 	count := 0
-	for ; count < 500 && !n.host.writer.stalled; count++ {
+	for ; count < 500 && !n.host.Stalled(); count++ {
 		n.source.add(uint64(count+1), 1000)
 		n.group.Notify()
 		n.settle()
 	}
-	if !n.host.writer.stalled {
+	if !n.host.Stalled() {
 		t.Fatal("not stalled")
 	}
 	if err := n.group.Compact(n.group.Status().Applied); err != nil {
 		t.Fatal(err)
 	}
 	n.pass(time.Second)
-	if n.machine.count() != count || n.host.writer.stalled {
+	if n.machine.count() != count || n.host.Stalled() {
 		t.Fatalf("%d of %d applied after the compaction", n.machine.count(), count)
 	}
 }

@@ -29,6 +29,7 @@ type Group struct {
 	queued  atomic.Bool          // the shard's queue holds the group
 	view    atomic.Pointer[view] // what the group shows to others; never nil
 	applied atomic.Uint64        // index up to which the state machine has applied
+	stepped atomic.Uint64        // index up to which the library knows of that
 	written atomic.Uint64        // commit index in the record last appended to the log
 	dropped atomic.Uint64        // messages from peers that found the inbox full
 
@@ -79,6 +80,7 @@ type view struct {
 	role   Role
 	commit Index
 	reads  readMode
+	conf   *pb.ConfState // never written to
 }
 
 // readMode tells how a read may be served from memory without asking anyone.
@@ -144,13 +146,13 @@ func (g *Group) StartRead() *Pending {
 }
 
 // Compact tells that a durable checkpoint holds everything up to index, which must be applied.
-// The entries up to index are let go of, but for a bounded tail and what the log does not know
-// as committed yet.
+// The entries up to index are let go of, but for a bounded tail and for what the log does not
+// know as committed yet, or the library as applied.
 func (g *Group) Compact(index Index) error {
 	if uint64(index) > g.applied.Load() {
 		return fmt.Errorf("%w: %d, applied %d", ErrCompactBeyondApplied, index, g.applied.Load())
 	}
-	floor, err := g.storage.compact(min(uint64(index), g.written.Load()))
+	floor, err := g.storage.compact(min(uint64(index), g.stepped.Load(), g.written.Load()))
 	if err != nil {
 		return err
 	}
@@ -202,6 +204,7 @@ func (g *Group) publish() {
 		role:   g.role,
 		commit: Index(g.hard.Commit),
 		reads:  g.readMode(),
+		conf:   g.conf,
 	}
 	if old := g.view.Load(); old == nil || *old != now {
 		g.view.Store(&now)

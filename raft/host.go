@@ -154,6 +154,7 @@ func (h *Host) newGroup(c *GroupConfig) (*Group, error) {
 	g.hard.Term, g.hard.Vote, g.hard.Commit = s.hard.GetTerm(), s.hard.GetVote(), s.hard.GetCommit()
 	g.inbox.bytesMax = c.Limits.InboxBytesMax
 	g.applied.Store(uint64(c.Applied))
+	g.stepped.Store(uint64(c.Applied))
 	g.written.Store(c.HardState.Commit)
 	g.applier = &applier{group: g, signal: newSignal()}
 	g.node, err = etcdraft.NewRawNode(h.libraryConfig(g))
@@ -245,6 +246,9 @@ func (h *Host) stopped() bool {
 		return false
 	}
 }
+
+// Stalled reports whether records wait because there is no space for the log.
+func (h *Host) Stalled() bool { return h.writer.stalled.Load() }
 
 func (h *Host) failed() bool { return h.dead.Load() }
 

@@ -216,6 +216,21 @@ func TestCompactBeforeCommitIsWritten(t *testing.T) {
 	if err := n.group.Compact(n.machine.applied); err != nil {
 		t.Fatal(err)
 	}
+	n.turn(writer, 1)
+	if err := n.group.Compact(n.machine.applied); err != nil {
+		t.Fatal(err)
+	}
+	known := n.group.node.BasicStatus().Applied
+	if first := n.group.Status().First; first > Index(known)+1 {
+		t.Fatalf("the log begins at %d, the library has applied %d", first, known)
+	}
+	n.settle()
+	if err := n.group.Compact(n.machine.applied); err != nil {
+		t.Fatal(err)
+	}
+	if s := n.group.Status(); s.First != s.Applied+1 {
+		t.Fatalf("%+v", s)
+	}
 }
 
 func TestAnswerToAnotherReadIsIgnored(t *testing.T) {

@@ -50,6 +50,9 @@ type Status struct {
 	Applied Index
 	// First and Last delimit the entries held; First is Last+1 if there are none.
 	First, Last Index
+	// Voters and Learners are the configuration applied last; in a joint one Outgoing holds the
+	// voters that are leaving or staying.
+	Voters, Learners, Outgoing []ReplicaID
 	// Readable: TryRead would not refuse for a reason other than lag.
 	Readable bool
 	// Dropped counts messages from peers that found the group's inbox full.
@@ -70,7 +73,18 @@ func (g *Group) Status() Status {
 		Applied:  Index(g.applied.Load()),
 		First:    first,
 		Last:     last,
+		Voters:   replicas(v.conf.GetVoters()),
+		Learners: replicas(v.conf.GetLearners()),
+		Outgoing: replicas(v.conf.GetVotersOutgoing()),
 		Readable: v.reads != readsByIndex,
 		Dropped:  g.dropped.Load(),
 	}
+}
+
+func replicas(ids []uint64) []ReplicaID {
+	named := make([]ReplicaID, len(ids))
+	for i, id := range ids {
+		named[i] = ReplicaID(id)
+	}
+	return named
 }

@@ -18,6 +18,9 @@ func (g *Group) turn(now time.Duration) {
 	g.inbox.take(&g.mail)
 	g.stepCompletions()
 	g.stepMessages()
+	if g.host.failed() {
+		return
+	}
 	g.want = g.want || g.mail.notified
 	if g.tickDue {
 		g.tickDue = false
@@ -70,6 +73,7 @@ func (g *Group) stepCompletions() {
 			g.ownTerm = done.last
 		}
 		g.step(done.response)
+		g.stepped.Store(uint64(done.index))
 		g.settleConfChange(done)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	pb "go.etcd.io/raft/v3/raftpb"
@@ -27,10 +28,11 @@ type writer struct {
 	mu    sync.Mutex
 	queue []appendOrder // guarded by mu; bounded by Limits.AppendsInflightMax per group
 
+	stalled atomic.Bool // the last append found no space; written by Turn
+
 	// The fields below belong to Turn.
 	pending  []appendOrder // taken from queue, not yet appended; in order
 	unsynced bool          // a record that must be durable before later responses is not yet
-	stalled  bool          // the last append found no space
 	retryAt  time.Duration // boot clock; while stalled nothing is appended before
 	unsealed bool          // something was appended since the last seal
 	sealAt   time.Duration // boot clock; when unsealed
@@ -72,7 +74,7 @@ func (w *writer) Turn() bool {
 	switch {
 	case len(w.pending) == 0:
 		return w.seal(now)
-	case w.stalled && now < w.retryAt:
+	case w.stalled.Load() && now < w.retryAt:
 		return false
 	}
 	n, err := w.write(now)
@@ -92,7 +94,7 @@ func (w *writer) Turn() bool {
 // write appends what is pending, as far as there is space, and makes it durable if need be. It
 // returns how many orders may be delivered.
 func (w *writer) write(now time.Duration) (n int, err error) {
-	if w.stalled {
+	if w.stalled.Load() {
 		// Space comes from segments that were released, and those go with a sync.
 		if err := w.host.log.Sync(); err != nil {
 			return 0, err
@@ -129,8 +131,7 @@ func (w *writer) appendPending(now time.Duration) (n int, err error) {
 		w.unsynced = w.unsynced || o.mandatory
 		w.unsealed, w.sealAt = true, now+sealAfter
 	}
-	if w.stalled {
-		w.stalled = false
+	if w.stalled.Swap(false) {
 		w.host.logger.Info("the raft log has disk space again")
 	}
 	return n, nil
@@ -169,11 +170,10 @@ func (w *writer) fill(o *appendOrder) {
 
 func (w *writer) stall(o *appendOrder, now time.Duration, err error) {
 	w.retryAt = now + noSpaceRetry
-	if !w.stalled {
+	if !w.stalled.Swap(true) {
 		w.host.logger.Error("no disk space for the raft log: writes wait until there is some",
 			slog.Uint64("group", uint64(o.group.id)), slog.Any("error", err))
 	}
-	w.stalled = true
 }
 
 // syncNeeded: there is a response to deliver, and something before it that must be durable.
@@ -209,7 +209,7 @@ func (w *writer) deliver(o *appendOrder) {
 
 // WakeAt returns when a stalled append is to be tried again, or the log to be sealed.
 func (w *writer) WakeAt() (time.Duration, bool) {
-	if w.stalled {
+	if w.stalled.Load() {
 		return w.retryAt, true
 	}
 	return w.sealAt, w.unsealed
