@@ -86,6 +86,8 @@ func (b *Batch) commit(removal Op) {
 			c.ns.deletions.add(c.hash, c.ns.revision+1)
 		case OpClear:
 			c.ns.deletions.forget(c.ns.revision + 1)
+		case OpDrop:
+			c.ns.release(b.state.hashKey)
 		}
 		c.ns.changed = c.ns.changed || c.op < OpCreate
 	}

@@ -153,6 +153,7 @@ func TestDropNamespace(t *testing.T) {
 		numbered, _ = tx.CreateNamespace(tenant, "3")
 	})
 	apply(t, s, Ref{ID: app.ID}, 1, func(tx *Tx) { tx.Set([]byte("k"), []byte("v"), 5) })
+	dropped, _ := s.working.find(tenant, Ref{ID: app.ID})
 	apply(t, s, Ref{ID: app.ID}, 1, func(tx *Tx) {
 		if err := tx.DropNamespace(numbered.ID); !errors.Is(err, ErrNumbered) {
 			t.Errorf("numbered database: %v", err)
@@ -170,6 +171,9 @@ func TestDropNamespace(t *testing.T) {
 		}
 	})
 	check(t, s)
+	if dropped.keys.len() != 0 {
+		t.Error("the items of a dropped namespace are kept")
+	}
 	if keys, bytes := s.Totals(); keys != 0 || bytes != 0 {
 		t.Errorf("%d keys, %d bytes are left", keys, bytes)
 	}

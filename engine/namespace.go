@@ -95,6 +95,15 @@ func (n *namespace) info(live bool) Info {
 	return i
 }
 
+// release lets go of the items of a dropped namespace, unless a snapshot still needs them. Nodes of the
+// registry's trees may keep a pointer to the namespace for long.
+func (n *namespace) release(hashKey [16]byte) {
+	if n.capture != nil {
+		n.capture.takeOver(n.keys)
+	}
+	n.keys = newKeyspace(hashKey, true)
+}
+
 // ValidName tells whether a named namespace may have the name: 1 to 128 bytes of [A-Za-z0-9._:-], but
 // no number of a numbered database.
 func ValidName(name string) bool {
