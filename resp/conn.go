@@ -273,6 +273,7 @@ func (c *conn) surviveFault() {
 	if fault == nil {
 		return
 	}
+	c.reader.abandon()
 	c.logger.Error("fault while a call was carried out", "fault", fault, "stack", string(debug.Stack()))
 	c.sayLast(&command.Error{
 		Code: command.Uncertain,

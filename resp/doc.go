@@ -21,6 +21,10 @@
 // that is well formed but too large for us is read past in bounded memory, answered with an error in its
 // place, and the connection goes on. What came before either of them is carried out first.
 //
+// Memory: a connection at rest holds 4 KiB for what comes next. More is borrowed while it lasts: it grows
+// with what has arrived, and all connections together may borrow BuffersBytes. Answers are bounded only
+// per connection, by the executor, which returns early when they are large.
+//
 // Caveats: while a submission is carried out nothing is read, so a peer that has gone away is noticed
 // afterwards. A drained or killed connection loses commands that had arrived and had not been read: they
 // were not carried out.

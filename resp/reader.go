@@ -55,12 +55,19 @@ func newReader(src source, limits *Limits, buffers *budget, arrived *atomic.Uint
 	return r
 }
 
-// close returns borrowed memory. The reader and the calls it has returned are not used any more.
+// close returns borrowed memory. Nobody uses the reader or the calls it has returned any more.
 func (r *reader) close() {
-	r.b.forget()
 	if r.b != &r.small {
+		r.b.forget()
 		r.giveBack()
 	}
+}
+
+// abandon leaves borrowed memory to the collector: a call that has not come to its end may still use it.
+func (r *reader) abandon() {
+	r.buffers.give(r.taken)
+	r.taken = 0
+	r.b = &r.small
 }
 
 // next returns every complete command that has arrived, and waits for the first of them. The calls and

@@ -258,7 +258,7 @@ func TestServerSurvivesFaults(t *testing.T) {
 	var log logBuffer
 	s, _ := start(t, Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	c, other := dial(t, s), dial(t, s)
-	c.send("PING", "FAULT", "PING")
+	c.send("FAULT "+strings.Repeat("v", 300_000), "PING")
 	c.want("-UNCERTAIN internal error: this call and those sent with it may or may not have been applied\r\n")
 	c.wantEnd()
 	if got := log.String(); !strings.Contains(got, "planted fault") || !strings.Contains(got, "echo_test.go") {
@@ -266,6 +266,7 @@ func TestServerSurvivesFaults(t *testing.T) {
 	}
 	other.send("PING")
 	other.want("+PONG\r\n")
+	eventually(t, "its buffers are accounted for", func() bool { return s.Stats().BuffersBytes == 0 })
 }
 
 func TestServerKills(t *testing.T) {
@@ -405,7 +406,7 @@ func TestServerGoesOnAfterAcceptErrors(t *testing.T) {
 
 func TestNewRefusesBadLimits(t *testing.T) {
 	for _, limits := range []Limits{
-		{Connections: -1}, {CommandBytes: 1 << 40}, {BulkBytes: 1 << 20, BulkBytesSkipped: 1},
+		{Connections: -1}, {CommandBytes: sizeMax + 1}, {BulkBytes: 1 << 20, BulkBytesSkipped: 1},
 	} {
 		o := Options{Addr: "127.0.0.1:0", Executor: newEcho(), Host: host{}, Limits: limits}
 		if _, err := New(o); err == nil {
