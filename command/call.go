@@ -49,3 +49,9 @@ func (c *Call) Class() Class {
 
 // Arg returns argument i; the name is argument 0.
 func (c *Call) Arg(i int) []byte { return c.Args[i] }
+
+// AnswersValue reports whether a write answers with a whole value, which may be large. Parse must have
+// accepted the call.
+func (c *Call) AnswersValue() bool {
+	return c.Spec.Flags.Has(AnswersValue) || c.Options.Has("GET")
+}

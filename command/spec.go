@@ -94,6 +94,7 @@ const (
 	Barrier                        // waits until all earlier calls of its connection have been answered
 	AnyNamespace                   // concerns no namespace: the selected one may be missing
 	NoKeys                         // a read or write that names no key
+	AnswersValue                   // a write that answers with a whole value
 	Dangerous                      // in the ACL category @dangerous without being Admin
 )
 

@@ -43,16 +43,16 @@ func stringCommands() []*Spec {
 			Summary: "Sets the string value of a key and how many milliseconds it lives.",
 		},
 		{
-			Name: "getset", Write: getset, Family: Strings, Flags: Fast | DenyGrowth,
+			Name: "getset", Write: getset, Family: Strings, Flags: Fast | DenyGrowth | AnswersValue,
 			Args: []Arg{key(Swaps), Str("value")}, Since: "0.1.0", Cost: "O(1)",
 			Summary: "Sets the string value of a key and answers with the one before.",
 		},
 		{
-			Name: "getdel", Write: getdel, Family: Strings, Flags: Fast, Args: []Arg{key(Takes)},
+			Name: "getdel", Write: getdel, Family: Strings, Flags: Fast | AnswersValue, Args: []Arg{key(Takes)},
 			Since: "0.1.0", Cost: "O(1)", Summary: "Answers with the string value of a key and deletes the key.",
 		},
 		{
-			Name: "getex", Write: getex, Family: Strings, Flags: Fast,
+			Name: "getex", Write: getex, Family: Strings, Flags: Fast | AnswersValue,
 			Args: []Arg{key(Swaps), expiry(Tok("PERSIST"))}, Since: "0.1.0", Cost: "O(1)",
 			Summary: "Answers with the string value of a key and changes its deadline.",
 		},

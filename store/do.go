@@ -82,8 +82,11 @@ func (s *Store) extend(
 	case read:
 		o.kind = riderOp
 	case write:
-		if s.swaps(c) {
-			r.swaps++
+		if s.answersValue(c) {
+			if r.values == valuesMax { // a gate passed twice does no harm but to EXEC, which it stops itself
+				return false
+			}
+			r.values++
 		}
 	}
 	r.add(o)

@@ -74,10 +74,10 @@ func (s *Store) route(
 }
 
 // mustWait reports whether a call needs a read point or a state of the connection of its own, after
-// all that the connection sent before; or whether too many large answers would be held for it.
+// all that the connection sent before.
 func (s *Store) mustWait(session *command.Session, c *command.Call, before *run) bool {
 	switch {
-	case before.swaps >= swapsMax && s.swaps(c):
+	case c.Spec == s.exec && before.values >= valuesMax:
 		return true
 	case c.Spec == s.exec: // what is queued of class Conn may look for what earlier calls have made
 		return slices.ContainsFunc(session.Multi.Queue, func(queued command.Call) bool {
@@ -91,19 +91,9 @@ func (s *Store) mustWait(session *command.Session, c *command.Call, before *run)
 	return c.Spec.Class() == command.Read && !c.Spec.Flags.Has(command.Fast)
 }
 
-// swapsMax bounds the calls of one run that answer with a value each: their answers are held until the whole
+// valuesMax bounds the calls of one run that answer with a value each: their answers are held until the whole
 // run is answered, 256 MiB of them at most.
-const swapsMax = 16
+const valuesMax = 16
 
-// swaps reports whether a write answers with values.
-func (s *Store) swaps(c *command.Call) bool {
-	if c.Spec == s.exec {
-		return true
-	}
-	found := false
-	c.Keys(func(_ []byte, access command.Access) bool {
-		found = access == command.Swaps
-		return !found
-	})
-	return found
-}
+// answersValue reports whether a write may have a large answer.
+func (s *Store) answersValue(c *command.Call) bool { return c.Spec == s.exec || c.AnswersValue() }

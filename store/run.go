@@ -16,7 +16,7 @@ type run struct {
 	left   int            // ops that are not settled; guarded by mu
 	closed bool           // the connection has stopped waiting: out is its own again; guarded by mu
 	done   chan struct{}  // gets one value when left falls to 0
-	swaps  int            // writes that answer with a value
+	values int            // writes that answer with a value
 
 	// Owned by the batcher, guarded by its mutex.
 	taken int // ops before this one have left the queue
@@ -61,7 +61,7 @@ func newRun(out *command.Reply) *run {
 func (r *run) recycle() {
 	clear(r.ops)
 	r.ops, r.out, r.closed = r.ops[:0], nil, false
-	r.left, r.taken, r.bytes, r.swaps = 0, 0, 0, 0
+	r.left, r.taken, r.bytes, r.values = 0, 0, 0, 0
 	runs.Put(r)
 }
 
