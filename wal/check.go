@@ -24,9 +24,9 @@ func (f Finding) String() string {
 	return fmt.Sprintf("%s %s at %d: %s", word, f.File, f.Offset, f.Message)
 }
 
-// Check verifies a log that no process has open, and changes nothing but its lock file. It reports each segment and each
-// damage, and goes on behind damage as far as frames can be found. The error is the first damage, a
-// *CorruptError, or what kept it from reading.
+// Check verifies a log that no process has open, and changes nothing but its lock file. It reports each
+// segment and each damage, and goes on behind damage as far as frames can be found. The error is the first
+// damage, a *CorruptError, or what kept it from reading.
 func Check(fsys vfs.FS, dir string, report func(Finding)) error {
 	lock, err := fsys.Lock(path.Join(dir, lockName))
 	if err != nil {

@@ -11,7 +11,18 @@ import (
 	"github.com/primatomic/primatomic/internal/vfs"
 )
 
-var seedFlag = flag.Uint64("seed", 0, "seed of the random tests; 0 takes one from the clock")
+var (
+	seedFlag = flag.Uint64("seed", 0, "seed of the random tests; 0 takes one from the clock")
+	deepFlag = flag.Bool("deep", false, "try every place and more rounds, not a random sample")
+)
+
+// stride is how many places a test goes on at a time: n, or all of them in turn if it shall be deep.
+func stride(n int) int {
+	if *deepFlag {
+		return 1
+	}
+	return n
+}
 
 func testSeed(t *testing.T) uint64 {
 	seed := *seedFlag
@@ -90,12 +101,11 @@ func (h *history) run(l *Log, gen *generator, steps int) error {
 	return nil
 }
 
-// TestCrashAtEveryOperation runs a workload and cuts the power before each single operation on the file system,
-// several times with different losses. What was acknowledged must be there, what was not may be, and
-// nothing else.
+// TestCrashAtEveryOperation runs a workload and cuts the power before each single operation on the file
+// system. What was acknowledged must be there, what was not may be, and nothing else.
 func TestCrashAtEveryOperation(t *testing.T) {
 	seed := testSeed(t)
-	for round := range uint64(2) {
+	for round := range uint64(20 / stride(20)) {
 		rng := rand.New(rand.NewPCG(seed, round))
 		mem := vfs.NewMem(rng.Uint64())
 		h := &history{acked: model{}}
@@ -104,16 +114,14 @@ func TestCrashAtEveryOperation(t *testing.T) {
 			if !op.Kind.Changes() {
 				return nil
 			}
-			for range 2 {
-				crashes++
-				if err := reopenAfterCrash(mem, h); err != nil {
-					t.Fatalf("round %d, power lost before %d %v: %v", round, op.Seq, op, err)
-				}
+			crashes++
+			if err := reopenAfterCrash(mem, h); err != nil {
+				t.Fatalf("round %d, power lost before %d %v: %v", round, op.Seq, op, err)
 			}
 			return nil
 		})
 		l, _ := mustOpen(t, testOptions(mem))
-		must(t, h.run(l, &generator{rng: rng, large: 9000}, 150))
+		must(t, h.run(l, &generator{rng: rng, large: 9000}, 100))
 		must(t, l.Close())
 		t.Logf("round %d: %d crashes", round, crashes)
 	}
@@ -141,7 +149,7 @@ func reopenAfterCrash(mem *vfs.Mem, h *history) error {
 // TestCrashOfRecovery cuts the power while a start repairs the log, over and over.
 func TestCrashOfRecovery(t *testing.T) {
 	seed := testSeed(t)
-	for round := range uint64(20) {
+	for round := range uint64(40 / stride(8)) {
 		rng := rand.New(rand.NewPCG(seed, round))
 		mem := vfs.NewMem(rng.Uint64())
 		h := &history{acked: model{}}
@@ -159,9 +167,8 @@ func TestCrashOfRecovery(t *testing.T) {
 				}
 				return nil
 			})
-			_, rec, err := Open(testOptions(mem))
+			_, _, err := Open(testOptions(mem))
 			must(t, err)
-			_ = rec
 			mem.SetHook(nil)
 		}
 	}

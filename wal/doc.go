@@ -38,8 +38,8 @@
 // sector that is all zeros was not written; and no value of a client can look like a frame.
 //
 //	  0  4  size of the frame, a multiple of 8
-//	  4  4  check: CRC32C of size and offset (4 bytes each). Size and check lie in one sector, so a size that fails the
-//	        check was damaged, and one that passes can be trusted to say which sectors the frame has
+//	  4  4  check: CRC32C of size and offset, four bytes each. Size and check lie in one sector, so a size
+//	        that fails the check was damaged, and one that passes tells which sectors the frame has
 //	  8  4  CRC32C of bytes 12.. up to the data: head, body and table
 //	 12  4  the CRC of the frame before, across segments: a missing frame is found out
 //	 16  8  batch: number of the sync that makes the frame durable; never goes back
@@ -79,7 +79,7 @@
 //
 // # Caveats
 //
-// A sector of 512 bytes is taken to be written whole or not at all. Zeros in place of the whole last batch
-// cannot be told from a crash before its sync unless a later frame or a Seal calls it durable: Seal when idle.
-// File systems that copy on write can run full in spite of the zeros; that error is final.
+// A sector of 512 bytes is taken to be written whole or not at all. Zeros in place of the whole last
+// batch cannot be told from a crash before its sync unless a later frame or a Seal calls it durable: Seal
+// when idle. File systems that copy on write can run full in spite of the zeros; that error is final.
 package wal

@@ -9,7 +9,7 @@ import (
 	"github.com/primatomic/primatomic/internal/vfs"
 )
 
-// TestEveryFault fails one operation of a workload after the other, in each way a disk can. The log must
+// TestEveryFault fails operations of a workload, one in each run, in each way a disk can. The log must
 // tell, must not touch its segments again, and must come back with what was acknowledged.
 func TestEveryFault(t *testing.T) {
 	seed := testSeed(t)
@@ -19,7 +19,7 @@ func TestEveryFault(t *testing.T) {
 	}
 	for name, fault := range faults {
 		t.Run(name, func(t *testing.T) {
-			for at := uint64(1); ; at += 3 {
+			for at := 1 + seed%13; ; at += uint64(stride(13)) {
 				if done := runWithFault(t, seed, at, fault); done {
 					return
 				}
@@ -101,6 +101,11 @@ func TestNoSpaceIsRetriable(t *testing.T) {
 	must(t, appendNext(10)) // there is still room for this one
 	must(t, l.Sync())
 	must(t, m.compare(l))
+	for err = nil; err == nil; { // to the last byte
+		err = appendNext(0)
+	}
+	wantError(t, err, ErrNoSpace)
+	must(t, l.Sync())
 
 	must(t, l.Release(1, 30)) // makes its own room
 	m.release(1, 30)
@@ -139,7 +144,7 @@ func TestInvalidRecords(t *testing.T) {
 		"gap":             {Group: 1, HardState: hard, Entries: entries(3, 8, 1, 1)},
 		"committed":       {Group: 1, HardState: hard, Entries: entries(3, 4, 1, 1)},
 		"released":        {Group: 1, HardState: hard, Entries: entries(3, 2, 1, 1)},
-		"not consecutive": {Group: 1, HardState: hard, Entries: append(entries(3, 7, 1, 1), entries(3, 9, 1, 1)...)},
+		"not consecutive": {Group: 1, HardState: hard, Entries: append(entries(3, 7, 1, 1), Entry{Index: 9})},
 		"older term":      {Group: 1, HardState: HardState{Term: 2, Commit: 4}},
 		"older commit":    {Group: 1, HardState: HardState{Term: 3, Commit: 3}},
 		"commit ahead":    {Group: 1, HardState: HardState{Term: 3, Commit: 7}},

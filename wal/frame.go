@@ -34,7 +34,7 @@ type verdict uint8
 
 const (
 	whole     verdict = iota // a valid frame
-	unwritten                // the rest of the sector is zeros: no frame was written here, or its first sector was not
+	unwritten                // the rest of the sector is zeros: no frame, or its first sector was not written
 	torn                     // a frame with a sector that was not written, or not to its end
 	damaged                  // every sector was written, and yet it is no valid frame
 )
@@ -226,8 +226,8 @@ func (r *frameReader) verifyData(f *frame) (reason string, err error) {
 	return "", nil
 }
 
-// hasUnwrittenSector says whether the range has a share of a sector that ends in a word of zeros. As frames are
-// masked, and segments full of zeros before, exactly those sectors were not written, or not to their
+// hasUnwrittenSector says whether the range has a share of a sector that ends in a word of zeros. As frames
+// are masked, and segments full of zeros before, exactly those sectors were not written, or not to their
 // end: a crash leaves out sectors, a write cut short ends within one.
 func (r *frameReader) hasUnwrittenSector(offset, size int64) (bool, error) {
 	for end := offset + size; offset < end; {

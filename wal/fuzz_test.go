@@ -117,8 +117,8 @@ func fixRows(seg *segment, frame []byte, st state) {
 	}
 }
 
-// FuzzMangledSegment changes bytes of a sound log: each three bytes of the input are an offset in steps of 4 and a
-// value to put there. The start must take it as it was, refuse it, or cut what nothing proved.
+// FuzzMangledSegment changes bytes of a sound log: each three bytes of the input are an offset in steps of 4
+// and a value to put there. The start must take it as it was, refuse it, or cut what nothing proved.
 func FuzzMangledSegment(f *testing.F) {
 	f.Add([]byte{})
 	f.Add([]byte{0, 0, 1})

@@ -101,8 +101,8 @@ func (m model) compare(l *Log) error {
 	return nil
 }
 
-// matches is compare for a log after a crash. What was released may have come back, as nothing tells of a release until
-// the next record of its group.
+// matches is compare for a log after a crash. What was released may have come back, as nothing tells of a
+// release until the next record of its group.
 func (m model) matches(l *Log, groups map[GroupID]GroupState) error {
 	c := m.clone()
 	for id, g := range c {

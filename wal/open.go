@@ -124,8 +124,8 @@ func open(o *Options, lock io.Closer) (*Log, *Recovery, error) {
 	return l, rec, nil
 }
 
-// segmentRun returns the sequence numbers of the newest segments without a gap, and older ones: those are what a
-// crash left of a removal, or the sign that segments are missing.
+// segmentRun returns the sequence numbers of the newest segments without a gap, and older ones: those are
+// what a crash left of a removal, or the sign that segments are missing.
 func segmentRun(names []string) (run, stray []uint64) {
 	for _, name := range names { // sorted, and so are the numbers, as all have the same length
 		if seq, ok := parseSegmentName(name); ok {

@@ -31,7 +31,7 @@ func TestModel(t *testing.T) {
 		}
 		t.Repeat(map[string]func(*rapid.T){
 			"step": func(t *rapid.T) {
-				check(h.run(l, steps(t), rapid.IntRange(1, 10).Draw(t, "n")))
+				check(h.run(l, steps(t), rapid.IntRange(1, 6).Draw(t, "n")))
 			},
 			"reopen": func(*rapid.T) {
 				check(l.Close())

@@ -49,14 +49,18 @@ func (l *Log) Term(id GroupID, index uint64) (uint64, error) {
 		return term, nil
 	}
 	if index < g.base.Index {
-		return 0, fmt.Errorf("%w: %d of group %d; the first is %d", ErrCompacted, index, id, g.base.Index+1)
+		return 0, g.compacted(id, index)
 	}
 	return 0, fmt.Errorf("%w: %d of group %d; the last is %d", ErrUnavailable, index, id, g.last)
 }
 
+func (g *group) compacted(id GroupID, index uint64) error {
+	return fmt.Errorf("%w: %d of group %d; the first is %d", ErrCompacted, index, id, g.base.Index+1)
+}
+
 // Entries appends the entries lo to hi-1 of a group to dst. It stops before the data of the entries
-// exceeds maxBytes, but returns at least one. The data belongs to the caller. Every entry is verified: a damaged
-// one is a *CorruptError.
+// exceeds maxBytes, but returns at least one. The data belongs to the caller. Every entry is verified: a
+// damaged one is a *CorruptError.
 func (l *Log) Entries(id GroupID, lo, hi, maxBytes uint64, dst []Entry) ([]Entry, error) {
 	r := readers.Get().(*frameReader)
 	defer readers.Put(r)
@@ -72,7 +76,7 @@ func (l *Log) Entries(id GroupID, lo, hi, maxBytes uint64, dst []Entry) ([]Entry
 type place struct {
 	seg     *segment
 	off     int64
-	limit   uint64 // what is found behind the frame at off counts below this index; above, it was replaced
+	limit   uint64 // what is found from off on counts below this index; from it on, it was replaced
 	version uint64
 }
 
@@ -87,7 +91,7 @@ func (l *Log) locate(id GroupID, index, hi uint64) (place, error) {
 	case g == nil || hi > g.last+1:
 		return place{}, fmt.Errorf("%w: up to %d of group %d", ErrUnavailable, hi-1, id)
 	case index <= g.base.Index:
-		return place{}, fmt.Errorf("%w: %d of group %d; the first is %d", ErrCompacted, index, id, g.base.Index+1)
+		return place{}, g.compacted(id, index)
 	}
 	a, limit := g.find(index)
 	seg := l.segs[a.seq-l.segs[0].seq]

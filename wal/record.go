@@ -24,8 +24,8 @@ type SnapshotMark struct{ Index, Term uint64 }
 // Record is what one group writes in one step. It is on disk whole or not at all.
 //
 // The hard state is always given in full: if an entry survived without the commit index beside it, a node
-// could campaign under an outdated configuration. Entries have consecutive indexes; they replace
-// those from the first one's index on. A Snapshot replaces a log that does not hold its entry; of one that does, the
+// could campaign under an outdated configuration. Entries have consecutive indexes; they replace those from
+// the first one's index on. A Snapshot replaces a log that does not hold its entry; of one that does, the
 // entries after it stay.
 type Record struct {
 	Group     GroupID

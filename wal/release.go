@@ -10,8 +10,8 @@ import (
 const rewriteBytes = 1 << 20 // entries per record of a Rewrite, at least one
 
 // Release says that a group's entries up to and including index are in a durable checkpoint and no longer
-// needed; readers get ErrCompacted for them from now on. Only committed entries can be released. The next Sync removes
-// the segments that no group needs any more.
+// needed; readers get ErrCompacted for them from now on. Only committed entries can be released. The next
+// Sync removes the segments that no group needs any more.
 func (l *Log) Release(id GroupID, index uint64) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -116,17 +116,20 @@ func (l *Log) restate(id GroupID, g *group, entries []Entry) state {
 func (l *Log) raiseFloor() (uint64, error) {
 	floor, restate := l.planFloor()
 	// Without room here it waits for the next segment: never is one begun just to remove others.
-	if floor == 0 || l.room() < int64(len(restate))*tableOffset+sealBytes {
+	if floor == 0 || l.room() < floorBytes(len(restate)) {
 		return 0, nil
 	}
 	for _, id := range restate {
 		g := l.groups[id]
-		if err := l.appendState(g, l.restate(id, g, nil), nil, 0); err != nil {
+		if err := l.putState(g, l.restate(id, g, nil), nil, 0, tableOffset); err != nil {
 			return 0, err
 		}
 	}
 	return floor, l.appendSeal(floor, sealBytes)
 }
+
+// floorBytes is the size of the frames that raise the floor when some groups must be restated.
+func floorBytes(restated int) int64 { return int64(restated)*tableOffset + sealBytes }
 
 // planFloor returns the floor that the log could have, 0 if it has it, and the groups to restate for it.
 func (l *Log) planFloor() (floor uint64, restate []GroupID) {

@@ -83,7 +83,7 @@ func TestRewriteInPieces(t *testing.T) {
 	must(t, l.Close())
 }
 
-// TestReadersBesideWriter reads, releases and asks while the log is written with the keeper on its own goroutine.
+// TestReadersBesideWriter reads and releases while the log is written, with the keeper on its own goroutine.
 func TestReadersBesideWriter(t *testing.T) {
 	o := testOptions(vfs.OS)
 	o.Dir, o.Inline, o.SegmentBytes = t.TempDir(), false, 64<<10

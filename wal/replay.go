@@ -34,7 +34,7 @@ type stretch struct {
 	end     int64  // offset behind the last valid frame
 	record  int64  // offset behind the last record among them
 	durable int64  // offset up to which frames of this segment say that all is durable
-	last    int64  // offset behind the last byte that is not zero: above end, something was written after the end
+	last    int64  // offset behind the last byte that is not zero; above end, there is more than frames
 	reason  string // why the frame at end is not valid, if one was begun there
 	batch   uint64 // highest one in valid frames after the end
 }
@@ -82,8 +82,8 @@ func (r *replay) from(seg *segment, offset int64) (stretch, error) {
 	return s, r.tail(seg, &s)
 }
 
-// resync goes on behind damage, for a check: with the next valid frame, or at the end of the segment. What is known
-// of the log is then incomplete.
+// resync goes on behind damage, for a check: with the next valid frame, or at the end of the segment. What
+// is known of the log is then incomplete.
 func (r *replay) resync(seg *segment, offset int64) (stretch, error) {
 	r.seg = nil // nothing to follow
 	for ; seg.size-offset >= sealBytes; offset += align {
@@ -124,8 +124,8 @@ func (r *replay) frame(seg *segment, f *frame) error {
 	return nil
 }
 
-// tail looks at what is behind the last valid frame. A frame that was begun there may be cut only if nothing tells
-// that the place was ever durable: no valid frame further on says so.
+// tail looks at what is behind the last valid frame. A frame that was begun there may be cut only if nothing
+// tells that the place was ever durable: no valid frame further on says so.
 func (r *replay) tail(seg *segment, s *stretch) error {
 	last, err := r.reader.lastWritten(s.end)
 	s.last = last

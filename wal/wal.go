@@ -48,7 +48,7 @@ type Log struct {
 
 // Append adds a record to the log. It is durable after the next Sync, and visible to readers at once.
 //
-// The data of entries is copied. ErrNoSpace, ErrTooLarge and ErrInvalidRecord leave the log as it was; any
+// The data of entries is copied; it must not change during the call. ErrNoSpace, ErrTooLarge and ErrInvalidRecord leave the log as it was; any
 // other error is final.
 func (l *Log) Append(rec *Record) error {
 	if l.failed != nil {
@@ -105,7 +105,7 @@ func invalid(rec *Record, format string, args ...any) error {
 	return fmt.Errorf("%w: group %d: %s", ErrInvalidRecord, rec.Group, fmt.Sprintf(format, args...))
 }
 
-// appendState writes a state frame and updates the index.
+// appendState writes a state frame, into the next segment if need be.
 func (l *Log) appendState(g *group, st state, entries []Entry, flags uint8) error {
 	size, err := frameBytes(entries)
 	if err != nil {
@@ -114,6 +114,11 @@ func (l *Log) appendState(g *group, st state, entries []Entry, flags uint8) erro
 	if err := l.reserve(size); err != nil {
 		return err
 	}
+	return l.putState(g, st, entries, flags, size)
+}
+
+// putState writes a state frame into the current segment, which has room, and updates the index.
+func (l *Log) putState(g *group, st state, entries []Entry, flags uint8, size int64) error {
 	f := frame{head: head{size: uint32(size), kind: kindState, flags: flags}, state: st}
 	l.meta = grow(l.meta[:0], tableOffset+int64(len(entries))*rowBytes)
 	st.put(l.meta[headBytes:])
@@ -271,8 +276,10 @@ func (l *Log) appendSeal(floor uint64, size int64) error {
 	return l.write(&f, nil)
 }
 
-// reserve makes sure that the current segment has room for a frame, moving to the next one if need be.
+// reserve makes sure that the current segment has room for a frame, moving to the next one if need be. Room
+// for raising the floor is left, so that on a full disk a release can still make space.
 func (l *Log) reserve(size int64) error {
+	size += min(floorBytes(len(l.groups)), l.keeper.bytes/4)
 	if size <= l.room() {
 		return nil
 	}
