@@ -1,11 +1,9 @@
 package server
 
 import (
-	"context"
 	"log/slog"
 	"time"
 
-	"github.com/primatomic/primatomic/internal/clock"
 	"github.com/primatomic/primatomic/internal/vfs"
 	"github.com/primatomic/primatomic/store"
 )
@@ -21,25 +19,11 @@ type diskGuard struct {
 	dir     string
 	reserve int64
 	store   *store.Store
-	clock   clock.Clock
 	logger  *slog.Logger
 	full    bool
 }
 
-// watch looks at the disk until ctx ends.
-func (g *diskGuard) watch(ctx context.Context) {
-	for {
-		g.look()
-		timer := g.clock.NewTimer(diskInterval)
-		select {
-		case <-timer.C():
-		case <-ctx.Done():
-			timer.Stop()
-			return
-		}
-	}
-}
-
+// look compares what is free with what is needed.
 func (g *diskGuard) look() {
 	free, err := g.fs.Free(g.dir)
 	if err != nil {

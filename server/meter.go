@@ -28,20 +28,24 @@ func (m *meter) rates() counts {
 	return m.rate
 }
 
-// watch reads the counters at each interval until ctx ends.
-func (m *meter) watch(ctx context.Context, c clock.Clock, read func() counts) {
+// sample takes the counters at the end of a window.
+func (m *meter) sample(now counts) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.rate = counts{now.calls - m.last.calls, now.in - m.last.in, now.out - m.last.out}
+	m.last = now
+}
+
+// every calls fn at each interval until ctx ends.
+func every(ctx context.Context, c clock.Clock, interval time.Duration, fn func()) {
 	for {
-		timer := c.NewTimer(meterInterval)
+		timer := c.NewTimer(interval)
 		select {
 		case <-timer.C():
+			fn()
 		case <-ctx.Done():
 			timer.Stop()
 			return
 		}
-		now := read()
-		m.mu.Lock()
-		m.rate = counts{now.calls - m.last.calls, now.in - m.last.in, now.out - m.last.out}
-		m.last = now
-		m.mu.Unlock()
 	}
 }

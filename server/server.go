@@ -114,11 +114,17 @@ func (s *Server) open(ctx, background context.Context) error {
 func (s *Server) watch(ctx context.Context, n *node, keys func(context.Context, clock.Clock)) {
 	guard := &diskGuard{
 		fs: vfs.OS, dir: s.config.Storage.DataDir, reserve: int64(s.config.Storage.DiskReserve),
-		store: s.core.store, clock: clock.System, logger: s.logger,
+		store: s.core.store, logger: s.logger,
 	}
 	guard.look() // before the first write
-	s.running.Go(func() { guard.watch(ctx) })
-	s.running.Go(func() { n.meter.watch(ctx, clock.System, n.counts) })
+	s.running.Go(func() { every(ctx, clock.System, diskInterval, guard.look) })
+	heap := newHeapTuner()
+	s.running.Go(func() {
+		every(ctx, clock.System, meterInterval, func() {
+			n.meter.sample(n.counts())
+			heap.tune()
+		})
+	})
 	if keys != nil {
 		s.running.Go(func() { keys(ctx, clock.System) })
 	}
