@@ -4,6 +4,7 @@ import (
 	"os"
 	"runtime/debug"
 	"runtime/metrics"
+	"time"
 )
 
 // The collector runs when the heap has grown by a part of what was live after its last run. Go's own
@@ -13,6 +14,7 @@ import (
 const (
 	heapGrowth   = 35 // percent
 	heapSpareMin = 48 << 20
+	heapInterval = 200 * time.Millisecond
 )
 
 // heapTuner sets the collector's pace by the live heap. GOGC in the environment switches it off.
@@ -25,7 +27,7 @@ func newHeapTuner() *heapTuner {
 	return &heapTuner{live: []metrics.Sample{{Name: "/gc/heap/live:bytes"}}}
 }
 
-// tune sets the pace anew. It is cheap enough for every second.
+// tune sets the pace anew. It costs some microseconds.
 func (t *heapTuner) tune() {
 	if os.Getenv("GOGC") != "" {
 		return

@@ -49,13 +49,16 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err := o.Config.Validate(); err != nil {
 		return nil, err
 	}
-	core, err := startCore(o)
-	if err != nil {
+	background, cancel := context.WithCancel(context.Background())
+	s := &Server{config: o.Config, logger: o.Logger, cancel: cancel}
+	heap := newHeapTuner() // from the start, because loading is when the heap grows most
+	s.running.Go(func() { every(background, clock.System, heapInterval, heap.tune) })
+	var err error
+	if s.core, err = startCore(o); err != nil {
+		cancel()
+		s.running.Wait()
 		return nil, err
 	}
-	s := &Server{config: o.Config, logger: o.Logger, core: core}
-	background, cancel := context.WithCancel(context.Background())
-	s.cancel = cancel
 	if err := s.open(ctx, background); err != nil {
 		return nil, errors.Join(err, s.Stop(context.Background()))
 	}
@@ -118,12 +121,8 @@ func (s *Server) watch(ctx context.Context, n *node, keys func(context.Context, 
 	}
 	guard.look() // before the first write
 	s.running.Go(func() { every(ctx, clock.System, diskInterval, guard.look) })
-	heap := newHeapTuner()
 	s.running.Go(func() {
-		every(ctx, clock.System, meterInterval, func() {
-			n.meter.sample(n.counts())
-			heap.tune()
-		})
+		every(ctx, clock.System, meterInterval, func() { n.meter.sample(n.counts()) })
 	})
 	if keys != nil {
 		s.running.Go(func() { keys(ctx, clock.System) })
