@@ -1,0 +1,12 @@
+// Package integration holds black-box tests: the real binary in processes of its own, real clients, real
+// sockets on loopback, real kills. It has no code of its own outside of the tests.
+//
+// The nouns: a node is a data directory and the process that runs on it, if one does; a wire is a raw RESP
+// connection; a ledger knows what was sent to a node under load and what became of it; a history is what
+// concurrent clients saw, for the checker of linearizability.
+//
+// PRIMATOMIC_BIN names the binary under test. Without it, the binary is built once per run, under the race
+// detector. Tests that measure memory build one without the detector. KILLS is the number of kills of
+// TestKillLoop, SEED repeats the random choices of a run that failed; every random test logs its seed.
+// With -short nothing is started.
+package integration

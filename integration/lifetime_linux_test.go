@@ -1,0 +1,6 @@
+package integration
+
+import "syscall"
+
+// withParent lets a process end with the test, however that ends.
+func withParent() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }

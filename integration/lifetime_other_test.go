@@ -1,0 +1,8 @@
+//go:build !linux
+
+package integration
+
+import "syscall"
+
+// withParent would let a process end with the test: only Linux can.
+func withParent() *syscall.SysProcAttr { return nil }

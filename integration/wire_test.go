@@ -1,0 +1,201 @@
+package integration
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// wireTimeout bounds each exchange on a wire.
+const wireTimeout = 30 * time.Second
+
+// wire is a raw RESP connection.
+type wire struct {
+	net.Conn
+	in *bufio.Reader
+}
+
+// answer is a reply: its bytes, and what they mean. Elements of maps, sets and pushes are in elems as those
+// of arrays are.
+type answer struct {
+	raw   string
+	kind  byte
+	text  string // of a status, an error, a number, a bulk string
+	null  bool
+	elems []answer
+}
+
+// err is the error of an answer, or nil.
+func (a *answer) err() error {
+	if a.kind == '-' {
+		return fmt.Errorf("%s", a.text)
+	}
+	return nil
+}
+
+// prefix is the first word of an error.
+func (a *answer) prefix() string {
+	word, _, _ := strings.Cut(a.text, " ")
+	if a.kind != '-' {
+		return ""
+	}
+	return word
+}
+
+func (a *answer) int() int64 {
+	n, err := strconv.ParseInt(a.text, 10, 64)
+	if err != nil {
+		panic(fmt.Sprintf("%q is no number", a.raw))
+	}
+	return n
+}
+
+// connect opens a wire, or says why not.
+func connect(addr string) (*wire, error) {
+	conn, err := net.DialTimeout("tcp", addr, wireTimeout)
+	if err != nil {
+		return nil, err
+	}
+	return &wire{conn, bufio.NewReader(conn)}, nil
+}
+
+// wire opens a wire that closes with the test.
+func (n *node) wire(t testing.TB) *wire {
+	t.Helper()
+	w, err := connect(n.respAddr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = w.Close() })
+	return w
+}
+
+// frame returns a command as clients send it.
+func frame(args ...string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "*%d\r\n", len(args))
+	for _, arg := range args {
+		fmt.Fprintf(&b, "$%d\r\n", len(arg))
+		b.WriteString(arg)
+		b.WriteString("\r\n")
+	}
+	return b.String()
+}
+
+// put sends bytes.
+func (w *wire) put(raw string) error {
+	_ = w.SetWriteDeadline(time.Now().Add(wireTimeout))
+	_, err := io.WriteString(w.Conn, raw)
+	return err
+}
+
+// get reads one answer.
+func (w *wire) get() (answer, error) {
+	_ = w.SetReadDeadline(time.Now().Add(wireTimeout))
+	return readAnswer(w.in)
+}
+
+// call sends a command and reads its answer.
+func (w *wire) call(args ...string) (answer, error) {
+	if err := w.put(frame(args...)); err != nil {
+		return answer{}, err
+	}
+	return w.get()
+}
+
+// do is call for a test in which the connection must not break.
+func (w *wire) do(t testing.TB, args ...string) answer {
+	t.Helper()
+	a, err := w.call(args...)
+	if err != nil {
+		t.Fatalf("%.80q: %v", args, err)
+	}
+	return a
+}
+
+// send is put for a test in which the connection must not break.
+func (w *wire) send(t testing.TB, raw string) {
+	t.Helper()
+	if err := w.put(raw); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// expect reads an answer and holds it against the bytes wanted.
+func (w *wire) expect(t testing.TB, raw string) {
+	t.Helper()
+	a, err := w.get()
+	if err != nil {
+		t.Fatalf("want %q: %v", raw, err)
+	}
+	if a.raw != raw {
+		t.Fatalf("the answer is %.200q, want %q", a.raw, raw)
+	}
+}
+
+// expectEnd checks that the server closes the connection and says nothing more.
+func (w *wire) expectEnd(t testing.TB) {
+	t.Helper()
+	_ = w.SetReadDeadline(time.Now().Add(wireTimeout))
+	if b, err := w.in.ReadByte(); err == nil {
+		t.Fatalf("the connection is open: it says %q", b)
+	} else if timeout, ok := err.(net.Error); ok && timeout.Timeout() {
+		t.Fatal("the connection is open")
+	}
+}
+
+func readAnswer(in *bufio.Reader) (answer, error) {
+	line, err := in.ReadString('\n')
+	if err != nil {
+		return answer{}, err
+	}
+	a := answer{raw: line, kind: line[0], text: strings.TrimRight(line[1:], "\r\n")}
+	count := 0
+	switch a.kind {
+	case '+', '-', ':', '#', ',', '(':
+		return a, nil
+	case '_':
+		a.null = true
+		return a, nil
+	case '$', '=', '*', '%', '~', '>', '!':
+		if count, err = strconv.Atoi(a.text); err != nil {
+			return a, fmt.Errorf("bad length %q", line)
+		}
+	default:
+		return a, fmt.Errorf("no answer begins with %q", line)
+	}
+	if count < 0 {
+		a.null = true
+		return a, nil
+	}
+	switch a.kind {
+	case '$', '=', '!':
+		return a, a.readBulk(in, count)
+	case '%':
+		count *= 2
+	}
+	for range count {
+		elem, err := readAnswer(in)
+		if err != nil {
+			return a, err
+		}
+		a.elems = append(a.elems, elem)
+		a.raw += elem.raw
+	}
+	return a, nil
+}
+
+func (a *answer) readBulk(in *bufio.Reader, size int) error {
+	body := make([]byte, size+2)
+	if _, err := io.ReadFull(in, body); err != nil {
+		return err
+	}
+	a.text = string(body[:size])
+	a.raw += string(body)
+	return nil
+}
