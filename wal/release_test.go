@@ -83,6 +83,54 @@ func TestRewriteInPieces(t *testing.T) {
 	must(t, l.Close())
 }
 
+// TestReadNeverMixes replaces entries in the middle of a read: it must see all of the old or all of the new.
+func TestReadNeverMixes(t *testing.T) {
+	for at := 1; at <= 8; at++ {
+		mem := vfs.NewMem(1)
+		l, _ := mustOpen(t, testOptions(mem))
+		first := entries(1, 1, 1, 5)
+		must(t, l.Append(&Record{Group: 1, HardState: HardState{Term: 1}, Entries: first}))
+		for i := uint64(2); i <= 6; i++ { // a segment for each, so that they are read one by one
+			must(t, l.Append(&Record{Group: 1, HardState: HardState{Term: 1}, Entries: entries(1, i, 1, 9000)}))
+		}
+		must(t, l.Sync())
+		reads := 0
+		mem.SetHook(func(op vfs.Op) error {
+			if op.Kind != vfs.OpRead {
+				return nil
+			}
+			if reads++; reads == at {
+				must(t, l.Append(&Record{Group: 1, HardState: HardState{Term: 2}, Entries: entries(2, 2, 5, 10)}))
+			}
+			return nil
+		})
+		got, err := l.Entries(1, 1, 7, 1<<20, nil)
+		must(t, err)
+		older := append(entries(1, 1, 1, 5), entries(1, 2, 5, 9000)...)
+		newer := append(entries(1, 1, 1, 5), entries(2, 2, 5, 10)...)
+		if sameEntries(got, older) != nil && sameEntries(got, newer) != nil {
+			t.Fatalf("replaced at read %d: neither the old nor the new entries", at)
+		}
+	}
+}
+
+// TestAppendAllocatesNothing holds the budget of the hot path.
+func TestAppendAllocatesNothing(t *testing.T) {
+	o := testOptions(vfs.OS)
+	o.Dir, o.SegmentBytes = t.TempDir(), 16<<20
+	l, _ := mustOpen(t, o)
+	rec := record(1, 1, 1, 1, 256)
+	perRecord := testing.AllocsPerRun(5000, func() {
+		must(t, l.Append(rec))
+		rec.HardState.Commit = rec.Entries[0].Index
+		rec.Entries[0].Index++
+	})
+	if perRecord > 0 {
+		t.Fatalf("%v allocations per record", perRecord)
+	}
+	must(t, l.Close())
+}
+
 // TestReadersBesideWriter reads and releases while the log is written, with the keeper on its own goroutine.
 func TestReadersBesideWriter(t *testing.T) {
 	o := testOptions(vfs.OS)

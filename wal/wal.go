@@ -48,8 +48,8 @@ type Log struct {
 
 // Append adds a record to the log. It is durable after the next Sync, and visible to readers at once.
 //
-// The data of entries is copied; it must not change during the call. ErrNoSpace, ErrTooLarge and ErrInvalidRecord leave the log as it was; any
-// other error is final.
+// The data of entries is copied; it must not change during the call. ErrNoSpace, ErrTooLarge and
+// ErrInvalidRecord leave the log as it was; any other error is final.
 func (l *Log) Append(rec *Record) error {
 	if l.failed != nil {
 		return l.failed

@@ -11,9 +11,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrLocked says that another process, or another holder in this one, has the lock.
-var ErrLocked = errors.New("vfs: the lock is taken")
-
 // OS is the machine's file system.
 var OS FS = osFS{}
 

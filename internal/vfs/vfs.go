@@ -1,9 +1,15 @@
 package vfs
 
-import "io"
+import (
+	"errors"
+	"io"
+)
 
 // SectorBytes is the unit that a disk writes whole or not at all.
 const SectorBytes = 512
+
+// ErrLocked says that another process, or another holder in this one, has the lock.
+var ErrLocked = errors.New("vfs: the lock is taken")
 
 // FS is a file system. Names are slash separated paths. A missing file is an error that errors.Is calls
 // fs.ErrNotExist, a full disk one that it calls syscall.ENOSPC. All methods are safe for concurrent use.
