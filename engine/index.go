@@ -59,6 +59,27 @@ func (x *index) clear() {
 	x.root, x.count = &directory{deepest: 1, entries: []*bucket{root}}, 0
 }
 
+// reserve prepares an empty index for a number of items, so that few of them have to split a bucket.
+func (x *index) reserve(items int) {
+	depth := bits.Len(uint(items/(bucketSlots/2))) - 1
+	x.root = newDirectory(0, max(depth, 0))
+}
+
+// newDirectory returns a directory of empty buckets that tells depth bits apart, with others below it where
+// that is more than one can.
+func newDirectory(level uint8, depth int) *directory {
+	own := min(depth, directoryBits)
+	d := &directory{level: level, depth: uint8(own), deepest: 1 << own, entries: make([]*bucket, 1<<own)}
+	for i := range d.entries {
+		if depth > own {
+			d.entries[i] = &bucket{depth: uint8(own), sub: newDirectory(level+1, depth-own)}
+		} else {
+			d.entries[i] = newBucket(uint8(own))
+		}
+	}
+	return d
+}
+
 func newBucket(depth uint8) *bucket {
 	return &bucket{slots: new([bucketSlots]*item), depth: depth}
 }

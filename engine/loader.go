@@ -8,7 +8,7 @@ type Loader struct {
 	state *State
 	ns    *namespace // of the present section
 	want  sectionHeader
-	last  []byte // the last key of the section
+	items []*item // of the present section, in key order
 }
 
 // NewLoader starts with the Header of the snapshot.
@@ -39,7 +39,7 @@ func (l *Loader) Section(id uint64, header []byte) error {
 	if l.taken(h) {
 		return corrupt("section %d repeats a namespace", id)
 	}
-	l.want, l.last = h, nil
+	l.want, l.items = h, l.items[:0]
 	l.ns = &namespace{
 		id: h.id, credential: h.credential, name: h.name, number: h.number,
 		keys: newKeyspace(l.state.hashKey, false), revision: h.revision, deletions: h.deletions,
@@ -66,14 +66,13 @@ func (l *Loader) Put(key, data []byte) error {
 	if err != nil {
 		return err
 	}
-	if l.ns.keys.len() > 0 && bytes.Compare(key, l.last) <= 0 {
+	if n := len(l.items); n > 0 && bytes.Compare(key, l.items[n-1].key()) <= 0 {
 		return corrupt("items of section %d are out of order", l.ns.id)
 	}
 	if it.revision == 0 || it.revision > l.ns.revision {
 		return corrupt("section %d has an item outside of its revisions", l.ns.id)
 	}
-	l.last = it.key()
-	l.ns.keys.replace(l.ns.keys.index.hash(key), nil, it)
+	l.items = append(l.items, it)
 	return nil
 }
 
@@ -81,6 +80,8 @@ func (l *Loader) finishSection() error {
 	if l.ns == nil {
 		return nil
 	}
+	l.ns.keys.load(l.items)
+	clear(l.items)
 	if keys := l.ns.keys; keys.len() != l.want.keys || keys.bytes != l.want.bytes {
 		return corrupt("section %d has %d keys and %d bytes, its header says %d and %d",
 			l.ns.id, keys.len(), keys.bytes, l.want.keys, l.want.bytes)
