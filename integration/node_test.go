@@ -47,7 +47,8 @@ func startNode(t testing.TB, flags ...string) *node {
 func (n *node) launch() *process {
 	n.t.Helper()
 	p := launch(n.t, n.binary, append([]string{
-		"serve", "--data-dir", n.dir, "--resp-addr", "127.0.0.1:0", "--grpc-addr", "127.0.0.1:0", "--http-addr", "",
+		"serve", "--data-dir", n.dir, "--http-addr", "",
+		"--resp-addr", "127.0.0.1:0", "--grpc-addr", "127.0.0.1:0",
 	}, n.flags...)...)
 	n.mu.Lock()
 	n.process, n.resp, n.grpc = p, "", ""
@@ -72,7 +73,16 @@ func (n *node) current() *process {
 }
 
 // kill is kill -9.
-func (n *node) kill() { n.current().kill() }
+func (n *node) kill() {
+	n.t.Helper()
+	p := n.current()
+	select {
+	case <-p.exited:
+		n.t.Fatalf("the node has ended by itself with status %d", p.cmd.ProcessState.ExitCode())
+	default:
+	}
+	p.kill()
+}
 
 // stop is SIGTERM, which must end in status 0.
 func (n *node) stop() {

@@ -1,0 +1,58 @@
+package integration
+
+import (
+	"os"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// kills is how many kills TestKillLoop makes.
+func kills(t *testing.T) int {
+	text := os.Getenv("KILLS")
+	if text == "" {
+		return 6
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatalf("KILLS: %v", err)
+	}
+	return n
+}
+
+// TestKillLoop kills the node under load, again and again, and while it starts, and while it writes
+// checkpoints. After each restart all that was acknowledged is there, and nothing half.
+func TestKillLoop(t *testing.T) {
+	rng := random(t)
+	n := startNode(t, "--checkpoint-after", "1MiB")
+	l := newLedger()
+	rounds := kills(t)
+	for round := range rounds {
+		g := startLoad(t, n, l, round)
+		enough := 100 + rng.Int64N(2500)
+		eventually(t, time.Minute, "enough writes are acknowledged", func() bool { return g.acked.Load() >= enough })
+		n.kill()
+		g.wait()
+		if rng.IntN(3) == 0 {
+			n.killStarting(time.Duration(rng.Int64N(int64(150 * time.Millisecond))))
+		}
+		n.restart()
+		l.audit(t, n.wire(t), round%10 == 9 || round == rounds-1)
+		if t.Failed() {
+			break
+		}
+	}
+	t.Logf("%d kills, %d checkpoints now: %v", rounds, len(n.files("checkpoint", "*.db")), l)
+}
+
+// killStarting starts the node and kills it after a while, wherever it is.
+func (n *node) killStarting(after time.Duration) {
+	n.t.Helper()
+	p := n.launch()
+	select {
+	case <-time.After(after):
+	case <-p.exited:
+		n.t.Errorf("the node has ended with status %d while it started", p.cmd.ProcessState.ExitCode())
+	}
+	p.kill()
+}
