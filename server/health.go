@@ -15,6 +15,7 @@ import (
 // health is the side door over HTTP: /healthz says that the process lives, /readyz that it can serve.
 type health struct {
 	server *http.Server
+	addr   net.Addr // that is listened on
 }
 
 // probeTimeout bounds what a probe may wait for a read point.
@@ -38,7 +39,7 @@ func startHealth(addr string, group *raft.Group, logger *slog.Logger) (*health, 
 		}
 		fmt.Fprintln(w, "ok")
 	})
-	h := &health{server: &http.Server{
+	h := &health{addr: listener.Addr(), server: &http.Server{
 		Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second,
 		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
 	}}

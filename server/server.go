@@ -147,7 +147,7 @@ func (s *Server) Announce(w io.Writer) {
 		fmt.Fprintf(w, "  gRPC   %-22s primatomic kv list 0 --grpc-addr %[1]s\n", s.config.Listen.GrpcAddr)
 	}
 	if s.health != nil {
-		fmt.Fprintf(w, "  health http://%s/readyz\n", s.config.Listen.HTTPAddr)
+		fmt.Fprintf(w, "  health http://%s/readyz\n", s.health.addr)
 	}
 }
 
