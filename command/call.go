@@ -11,6 +11,7 @@ type Call struct {
 	Credential string     // in whose name
 	Namespace  engine.Ref // in which namespace
 	Only       []string   // names that the caller's token is restricted to, nil if it is not; not logged
+	Client     Client     // of a client that numbers its calls; the zero value of all others
 	Options    Options    // what the grammar found behind the leading arguments
 
 	// Of EXEC: the queued calls in order, and what WATCH saw. A queued call of class Conn is carried
@@ -19,6 +20,14 @@ type Call struct {
 	Sub     []Call
 	Watched []Watch
 	Answers [][]byte
+}
+
+// Client names a call for its client: a session that the client has registered and the call's number in it,
+// so that a call sent twice can be told from two calls (Raft thesis, section 6.3). It has its place in the
+// log; no front door sets it yet.
+type Client struct {
+	Session  uint64
+	Sequence uint64
 }
 
 // Watch is what a connection saw of a key when it watched it.

@@ -23,7 +23,7 @@ import (
 //	flags       1 byte, below
 //	origin      uvarint node, process, sequence; absent with sameOrigin: the previous one, sequence + 1
 //	caller      credential (uvarint length, bytes), namespace; absent with sameCaller
-//	session     client session id (uvarint length, bytes), uvarint sequence; only with hasSession
+//	client      uvarint session, uvarint sequence; only with hasClient
 //	arguments   uvarint count, each uvarint length and bytes; the first is the command's name
 //	transaction only with isTransaction: watches (uvarint count, each namespace, key, uvarint revision,
 //	            1 byte alive) and calls (uvarint count, each 1 byte present, namespace, arguments)
@@ -37,7 +37,7 @@ const growthDenied = 1 << 0
 const (
 	sameOrigin = 1 << iota
 	sameCaller
-	hasSession
+	hasClient
 	isTransaction
 )
 
@@ -96,6 +96,9 @@ func (e *envelope) add(from origin, c *command.Call) {
 	if e.calls > 0 && who == e.caller {
 		flags |= sameCaller
 	}
+	if c.Client != (command.Client{}) {
+		flags |= hasClient
+	}
 	if c.Sub != nil {
 		flags |= isTransaction
 	}
@@ -108,6 +111,10 @@ func (e *envelope) add(from origin, c *command.Call) {
 	if flags&sameCaller == 0 {
 		e.buf = appendBytes(e.buf, who.Credential)
 		e.buf = appendRef(e.buf, who.Namespace)
+	}
+	if flags&hasClient != 0 {
+		e.buf = binary.AppendUvarint(e.buf, c.Client.Session)
+		e.buf = binary.AppendUvarint(e.buf, c.Client.Sequence)
 	}
 	e.buf = appendArgs(e.buf, c.Args)
 	if c.Sub != nil {
@@ -141,7 +148,7 @@ func appendTransaction(buf []byte, c *command.Call) []byte {
 
 // callBytes is an upper bound of what add will append for a call.
 func callBytes(c *command.Call) int {
-	const numbers = 5*binary.MaxVarintLen64 + 1 // origin and namespace, flags
+	const numbers = 7*binary.MaxVarintLen64 + 1 // origin, namespace, client, flags
 	n := numbers + binary.MaxVarintLen64 + len(c.Credential) + argsBytes(c.Args)
 	for i := range c.Watched {
 		n += numbers + len(c.Watched[i].Key)
@@ -245,11 +252,10 @@ func (o *opened) next() error {
 	case o.calls == 0:
 		return errEnvelope
 	}
-	if flags&hasSession != 0 {
-		d.bytes()
-		d.uvarint()
-	}
 	o.call = command.Call{Credential: o.caller.Credential, Namespace: o.caller.Namespace}
+	if flags&hasClient != 0 {
+		o.call.Client = command.Client{Session: d.uvarint(), Sequence: d.uvarint()}
+	}
 	o.call.Args = d.arguments()
 	if flags&isTransaction != 0 {
 		d.transaction(&o.call)
