@@ -20,6 +20,9 @@ const (
 // node does the same. An entry that this binary cannot read ends the process, because going on without
 // its effects would contradict the nodes that can.
 func (s *Store) Apply(_ raft.Term, entries []raft.Entry) {
+	if s.failed.Load() { // behind a hole nothing may follow
+		return
+	}
 	for i := range entries {
 		e := &entries[i]
 		if e.Term > s.applied.Term {
@@ -27,12 +30,13 @@ func (s *Store) Apply(_ raft.Term, entries []raft.Entry) {
 		}
 		if len(e.Data) > 0 {
 			if err := s.applyEntry(e.Data); err != nil {
+				s.failed.Store(true)
 				s.fatal(err)
 				return
 			}
 		}
 		s.applied.Term, s.applied.Index = e.Term, e.Index
-		s.sinceCheckpoint += int64(len(e.Data)) + entryOverhead
+		s.sinceCheckpoint.Add(int64(len(e.Data)) + entryOverhead)
 	}
 	s.afterApply()
 }

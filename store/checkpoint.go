@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -55,6 +56,9 @@ func (c *checkpoints) end(info checkpoint.Info, err error, now time.Duration) {
 	c.last = info
 }
 
+// errHole is why a store that could not apply an entry makes no checkpoint.
+var errHole = errors.New("store: no checkpoint, because an entry of the log could not be applied")
+
 // LastCheckpoint returns the newest complete checkpoint; its Index is 0 if there is none.
 func (s *Store) LastCheckpoint() checkpoint.Info {
 	s.checkpoints.mu.Lock()
@@ -66,18 +70,22 @@ func (s *Store) LastCheckpoint() checkpoint.Info {
 // apply worker and costs it a lock per namespace; the writing is done elsewhere.
 func (s *Store) checkpointIfDue() {
 	c := &s.checkpoints
-	if s.sinceCheckpoint < s.limits.CheckpointBytesMin {
+	since := s.sinceCheckpoint.Load()
+	if since < s.limits.CheckpointBytesMin || s.replaying {
 		return
 	}
-	if s.replaying || !c.begin(s.sinceCheckpoint, s.limits.CheckpointBytesMin, s.source.Boot()) {
+	if !c.begin(since, s.limits.CheckpointBytesMin, s.source.Boot()) {
 		return
 	}
-	s.sinceCheckpoint = 0
+	s.sinceCheckpoint.Add(-since)
 	snapshot, meta := s.state.Snapshot(), s.meta()
 	c.working.Add(1)
 	go func() {
 		defer c.working.Done()
 		info, err := s.writeCheckpoint(c.ctx, snapshot, meta, s.pace())
+		if err != nil {
+			s.sinceCheckpoint.Add(since)
+		}
 		c.end(info, err, s.source.Boot())
 		if err != nil && c.ctx.Err() == nil {
 			s.logger.Error("checkpoint failed, the log is kept and it will be tried again", "error", err)
@@ -165,6 +173,9 @@ func (s *Store) Close(ctx context.Context) error {
 	c := &s.checkpoints
 	c.cancel()
 	c.working.Wait()
+	if s.failed.Load() {
+		return errHole
+	}
 	if s.replaying || uint64(s.applied.Index) <= max(s.LastCheckpoint().Index, foundingIndex) {
 		return nil
 	}

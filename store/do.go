@@ -32,41 +32,37 @@ func (s *Store) Do(
 func (s *Store) do(
 	ctx context.Context, session *command.Session, calls []command.Call, out *command.Reply,
 ) int {
-	n := 0
-	for n < len(calls) && out.Len() < answerBytesMax {
+	p := s.patience(ctx)
+	defer p.end()
+	for n := 0; ; {
 		c := &calls[n]
 		out.Mark()
 		switch s.gate(ctx, session, c, out, nil) {
 		case read:
-			s.answer(ctx, c, out)
+			s.answer(&p, c, out)
 		case write:
-			r := newRun(out)
+			r := s.newRun(out)
 			r.add(op{call: c})
-			return n + s.carry(ctx, session, r, calls[n+1:])
+			return n + s.carry(&p, session, r, calls[n+1:])
 		}
 		n++
-		if session.Halts() {
-			break
+		if n == len(calls) || out.Len() >= answerBytesMax || session.Halts() {
+			return n
 		}
 	}
-	return n
 }
 
 // carry fills a run that begins with a write with the calls that can go with it, sends it through the
 // log and waits. It returns how many calls it has answered.
-func (s *Store) carry(
-	ctx context.Context, session *command.Session, r *run, calls []command.Call,
-) int {
+func (s *Store) carry(p *patience, session *command.Session, r *run, calls []command.Call) int {
 	start := r.out.Len()
 	for i := range calls {
-		if session.Halts() || !s.extend(ctx, session, r, &calls[i]) {
+		if session.Halts() || !s.extend(p.ctx, session, r, &calls[i]) {
 			break
 		}
 	}
-	n := len(r.ops)
-	s.await(ctx, r)
-	s.collect(ctx, r, start)
-	return n
+	s.await(p, r)
+	return s.collect(p, r, start)
 }
 
 // extend adds a call to a run; false if it must wait until the run has been answered.
@@ -81,6 +77,7 @@ func (s *Store) extend(
 		o.kind, o.state, o.to = readyOp, answered, r.out.Len()
 	case read:
 		o.kind = riderOp
+		r.riders++
 	case write:
 		if s.answersValue(c) {
 			if r.values == valuesMax { // a gate passed twice does no harm but to EXEC, which it stops itself
@@ -94,19 +91,13 @@ func (s *Store) extend(
 }
 
 // await hands a run to the batcher and waits until each of its calls is settled, or the time is up.
-func (s *Store) await(ctx context.Context, r *run) {
-	if !s.batcher.add(r) {
+func (s *Store) await(p *patience, r *run) {
+	switch {
+	case p.over || !s.batcher.add(r):
 		s.refuseAll(r)
+	case !p.wait(r.done):
+		s.batcher.withdraw(r)
 	}
-	timer := s.source.NewTimer(s.limits.Deadline)
-	defer timer.Stop()
-	select {
-	case <-r.done:
-		return
-	case <-ctx.Done():
-	case <-timer.C():
-	}
-	s.batcher.withdraw(r)
 }
 
 // refuseAll answers a run that the batcher has not accepted.
@@ -119,34 +110,44 @@ func (s *Store) refuseAll(r *run) {
 }
 
 // collect puts the answers of a run into the order of its calls, behind the first start bytes of its
-// reply, and lets go of the run.
-func (s *Store) collect(ctx context.Context, r *run, start int) {
+// reply, and lets go of the run. It returns how many calls it has answered: it leaves out reads at the end
+// that have not been answered yet when there is enough to send.
+func (s *Store) collect(p *patience, r *run, start int) int {
 	abandoned := r.giveUp()
-	if r.inOrder(start) {
-		r.recycle()
-		return
+	n := len(r.ops)
+	if !r.inOrder(start) {
+		n = s.sort(p, r, start)
 	}
+	if abandoned { // its writes may still come by
+		return n
+	}
+	select {
+	case <-r.done: // the last answer came when the time was up
+	default:
+	}
+	s.recycle(r)
+	return n
+}
+
+// sort is collect for answers that are missing or not in order.
+func (s *Store) sort(p *patience, r *run, start int) int {
 	out := r.out
 	made := append([]byte(nil), out.Bytes()[start:]...)
 	out.Truncate(start)
 	for i := range r.ops {
-		o := &r.ops[i]
-		switch o.state {
+		switch o := &r.ops[i]; o.state {
 		case answered:
 			out.Raw(made[o.from-start : o.to-start])
 		case unknown:
 			out.Error(errUncertain)
 		case unridden:
-			s.answer(ctx, o.call, out)
+			if out.Len() >= answerBytesMax && i > r.lastDone() {
+				return i
+			}
+			s.answer(p, o.call, out)
 		default:
 			out.Error(errNotApplied)
 		}
 	}
-	if !abandoned {
-		select {
-		case <-r.done:
-		default:
-		}
-		r.recycle()
-	}
+	return len(r.ops)
 }

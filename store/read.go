@@ -9,20 +9,19 @@ import (
 	"github.com/primatomic/primatomic/raft"
 )
 
-// errDeadline is the cause of a context that ended by the store's own deadline.
-var errDeadline = errors.New("store: no answer in time")
-
 // answer answers a read from memory, at a read point taken now.
-func (s *Store) answer(ctx context.Context, c *command.Call, out *command.Reply) {
-	if err := s.readPoint(ctx); err != nil {
-		out.Error(err)
-		return
+func (s *Store) answer(p *patience, c *command.Call, out *command.Reply) {
+	err := s.readPoint(p)
+	for err == nil {
+		var late int64
+		if late, err = s.readOnce(c, out); late == 0 && err == nil {
+			return
+		}
+		if err == nil {
+			err = s.tick(p, late)
+		}
 	}
-	late, err := s.readOnce(c, out)
-	if late == 0 && err == nil {
-		return
-	}
-	s.answerLate(ctx, c, out, late, err)
+	out.Error(err)
 }
 
 // readOnce answers a read by the log time of the applied state. If the clock says of a key it met that
@@ -41,35 +40,23 @@ func (s *Store) readOnce(c *command.Call, out *command.Reply) (late int64, err *
 	return late, nil
 }
 
-// answerLate commits ticks until a read meets no key that hangs between clock and log.
-func (s *Store) answerLate(
-	ctx context.Context, c *command.Call, out *command.Reply, late int64, err *command.Error,
-) {
-	ctx, cancel := context.WithTimeoutCause(ctx, s.limits.Deadline, errDeadline)
-	defer cancel()
-	for late != 0 && err == nil {
-		if s.tick(ctx, late) != nil {
-			err = errNotApplied
-			break
-		}
-		late, err = s.readOnce(c, out)
-	}
-	if err != nil {
-		out.Error(err)
-	}
-}
-
 // readPoint waits until the applied state may be read linearizably.
-func (s *Store) readPoint(ctx context.Context) *command.Error {
-	if s.group.TryRead() {
+func (s *Store) readPoint(p *patience) *command.Error {
+	switch {
+	case s.failed.Load():
+		return errStopping
+	case s.group.TryRead():
 		return nil
+	case p.over:
+		return errNotApplied
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, s.limits.Deadline, errDeadline)
-	defer cancel()
-	if err := s.group.Read(ctx); err != nil {
-		if errors.Is(err, raft.ErrStopped) {
-			return errStopping
-		}
+	pending := s.group.StartRead()
+	switch {
+	case !p.wait(pending.Done()):
+		return errNotApplied
+	case errors.Is(pending.Err(), raft.ErrStopped) || s.failed.Load():
+		return errStopping
+	case pending.Err() != nil:
 		return errNotApplied
 	}
 	return nil
@@ -82,7 +69,9 @@ var errStopping = &command.Error{
 
 // FindNamespace looks a named namespace up. Part of command.Host.
 func (s *Store) FindNamespace(ctx context.Context, name string) (engine.Info, *command.Error) {
-	if err := s.readPoint(ctx); err != nil {
+	p := s.patience(ctx)
+	defer p.end()
+	if err := s.readPoint(&p); err != nil {
 		return engine.Info{}, err
 	}
 	var info engine.Info

@@ -17,6 +17,7 @@ type run struct {
 	closed bool           // the connection has stopped waiting: out is its own again; guarded by mu
 	done   chan struct{}  // gets one value when left falls to 0
 	values int            // writes that answer with a value
+	riders int            // reads behind the first write
 
 	// Owned by the batcher, guarded by its mutex.
 	taken int // ops before this one have left the queue
@@ -49,20 +50,21 @@ const (
 	unridden                // a rider whose write gave it no read point
 )
 
-var runs = sync.Pool{New: func() any { return &run{done: make(chan struct{}, 1)} }}
-
-func newRun(out *command.Reply) *run {
-	r := runs.Get().(*run)
+func (s *Store) newRun(out *command.Reply) *run {
+	r, again := s.runs.Get().(*run)
+	if !again {
+		r = &run{done: make(chan struct{}, 1)}
+	}
 	r.out = out
 	return r
 }
 
 // recycle gives a run back whose every write has been settled: nobody else knows it any more.
-func (r *run) recycle() {
+func (s *Store) recycle(r *run) {
 	clear(r.ops)
 	r.ops, r.out, r.closed = r.ops[:0], nil, false
-	r.left, r.taken, r.bytes, r.values = 0, 0, 0, 0
-	runs.Put(r)
+	r.left, r.taken, r.bytes, r.values, r.riders = 0, 0, 0, 0, 0
+	s.runs.Put(r)
 }
 
 // add appends a call while the run is being built.
@@ -132,4 +134,13 @@ func (r *run) inOrder(start int) bool {
 		start = o.to
 	}
 	return true
+}
+
+// lastDone returns the last call of the run that is done and must be answered with it.
+func (r *run) lastDone() int {
+	i := len(r.ops) - 1
+	for r.ops[i].state == unridden {
+		i--
+	}
+	return i
 }

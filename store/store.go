@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"log/slog"
 	mathrand "math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -65,16 +66,18 @@ type Store struct {
 	waiters  *waiters
 	ticks    ticks
 	diskFull atomic.Bool
+	failed   atomic.Bool // an entry could not be applied: the state has a hole from there on
 	calls    atomic.Uint64
+	runs     sync.Pool // of *run
 
 	// Owned by the apply worker.
-	applied         position
-	opened          opened
-	scratch         command.Reply
-	sinceCheckpoint int64 // bytes of log applied since the last checkpoint was begun
-	replaying       bool
+	applied   position
+	opened    opened
+	scratch   command.Reply
+	replaying bool
 
-	checkpoints checkpoints
+	checkpoints     checkpoints
+	sinceCheckpoint atomic.Int64 // bytes of log applied that no checkpoint holds, complete or being written
 }
 
 // position is how far the log has been applied.

@@ -1,8 +1,9 @@
 package store
 
 import (
-	"context"
 	"sync"
+
+	"github.com/primatomic/primatomic/command"
 )
 
 // ticks wakes readers that wait for log time to pass a deadline.
@@ -44,16 +45,14 @@ func (t *ticks) reach(now int64) {
 // tick commits an entry of log time due or later and waits until it is applied: a read has met a key
 // whose deadline has passed by the clock but not by the log, and must not show it either way before the
 // log says so.
-func (s *Store) tick(ctx context.Context, due int64) error {
+func (s *Store) tick(p *patience, due int64) *command.Error {
 	reached := s.ticks.wait(due)
 	if s.state.LogTime() >= due {
 		return nil
 	}
 	s.batcher.wantTick(due)
-	select {
-	case <-reached:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	if !p.wait(reached) {
+		return errNotApplied
 	}
+	return nil
 }
