@@ -2,6 +2,7 @@ package integration
 
 import (
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -31,6 +32,9 @@ func TestKillLoop(t *testing.T) {
 		g := startLoad(t, n, l, round)
 		enough := 100 + rng.Int64N(2500)
 		eventually(t, time.Minute, "enough writes are acknowledged", func() bool { return g.acked.Load() >= enough })
+		if round%6 == 2 { // so that what the next start loads is a checkpoint and the log behind it
+			n.awaitCheckpoint()
+		}
 		n.kill()
 		g.wait()
 		if rng.IntN(3) == 0 {
@@ -55,4 +59,14 @@ func (n *node) killStarting(after time.Duration) {
 		n.t.Errorf("the node has ended with status %d while it started", p.cmd.ProcessState.ExitCode())
 	}
 	p.kill()
+}
+
+// awaitCheckpoint waits until another checkpoint is complete.
+func (n *node) awaitCheckpoint() {
+	n.t.Helper()
+	before := n.files("checkpoint", "*.db")
+	eventually(n.t, time.Minute, "a checkpoint is written", func() bool {
+		now := n.files("checkpoint", "*.db")
+		return len(now) > 0 && !slices.Equal(now, before)
+	})
 }
