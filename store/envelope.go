@@ -39,6 +39,8 @@ const (
 	sameCaller
 	hasClient
 	isTransaction
+
+	callFlags = sameOrigin | sameCaller | hasClient | isTransaction
 )
 
 // origin names a call for ever: the node that took it in, the node's process number (raised and synced
@@ -192,7 +194,15 @@ func boolByte(b bool) byte {
 	return 0
 }
 
-var errEnvelope = errors.New("store: log entry is not well formed")
+var (
+	errEnvelope      = errors.New("store: log entry is not well formed")
+	errNewerEnvelope = errors.New("store: log entry was written by a newer version: " +
+		"start a newer binary on this data directory")
+)
+
+// queuedMax bounds the calls of a transaction, because in memory each takes much more than the one byte
+// that it may take in the log. The bound on a transaction's bytes keeps them far below.
+const queuedMax = 1 << 20
 
 // opened is an entry being read. It reuses its memory between entries; what it hands out aliases the
 // entry and is valid until the next call of next or open.
@@ -211,9 +221,8 @@ func (o *opened) open(data []byte) error {
 	if len(data) < 2 {
 		return errEnvelope
 	}
-	if data[0] != envelopeVersion {
-		return fmt.Errorf("store: log entry has format version %d, this binary knows %d: "+
-			"start a newer binary on this data directory", data[0], envelopeVersion)
+	if data[0] != envelopeVersion || data[1]&^growthDenied != 0 {
+		return fmt.Errorf("%w: version %d, flags %x", errNewerEnvelope, data[0], data[1])
 	}
 	d := decoder{rest: data[2:]}
 	o.DenyGrowth = data[1]&growthDenied != 0
@@ -235,6 +244,8 @@ func (o *opened) next() error {
 	d := decoder{rest: o.rest, args: o.args[:0]}
 	flags := d.byte()
 	switch {
+	case flags&^callFlags != 0:
+		return fmt.Errorf("%w: a call with flags %x", errNewerEnvelope, flags)
 	case flags&sameOrigin == 0:
 		o.origin = origin{d.uvarint(), d.uvarint(), d.uvarint()}
 	case o.calls == 0:
@@ -358,8 +369,11 @@ func (d *decoder) transaction(c *command.Call) {
 			Namespace: d.ref(), Key: d.bytes(), Revision: d.uvarint(), Alive: d.byte() != 0,
 		})
 	}
-	c.Sub = []command.Call{}
-	for n := d.count(); len(c.Sub) < n && !d.bad; {
+	n := d.count()
+	if n > queuedMax {
+		d.fail()
+	}
+	for c.Sub = []command.Call{}; len(c.Sub) < n && !d.bad; {
 		sub := command.Call{Credential: c.Credential}
 		if d.byte() != 0 {
 			sub.Namespace, sub.Args = d.ref(), d.arguments()
