@@ -33,7 +33,12 @@ bench: tools build ## Measure this store beside redis-server on this machine.
 	$(GO) run ./bench
 
 fuzz: ## Run every fuzz target for FUZZTIME each.
-	./internal/tidy/fuzz.sh $(FUZZTIME)
+	@for package in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+			echo "$$package $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
+		done; \
+	done
 
 proto: ## Generate the Go code of the gRPC API.
 	./proto/generate.sh

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 // A Reader is an open checkpoint whose bytes have been verified. It is used by one goroutine.
@@ -29,8 +30,8 @@ func Open(path string) (*Reader, error) {
 		ReadOnly: true, Timeout: lockTimeout, FreelistType: bolt.FreelistMapType, NoStatistics: true,
 	})
 	switch {
-	case errors.Is(err, bolt.ErrInvalid), errors.Is(err, bolt.ErrChecksum),
-		errors.Is(err, bolt.ErrVersionMismatch):
+	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum),
+		errors.Is(err, bolterrors.ErrVersionMismatch):
 		return nil, corrupt(path, 0, "the checksums match, but it is no bbolt file (%v)", err)
 	case err != nil:
 		return nil, openError(path, err)
