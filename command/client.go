@@ -115,7 +115,7 @@ func clientReply(_ context.Context, s *Session, c *Call, r *Reply) {
 		r.OK()
 	case c.Options.Has("OFF"):
 		s.Mute = MuteOn
-	case s.Mute == MuteOff:
+	case s.Mute != MuteOn:
 		s.Mute = MuteNext
 	}
 }

@@ -254,18 +254,12 @@ func commandGetKeysAndFlags(_ context.Context, s *Session, c *Call, r *Reply) {
 // keyed resolves the command line that GETKEYS asks about.
 func (s *Session) keyed(c *Call) (Call, *Error) {
 	line := Call{Args: c.Args[2:]}
-	g := s.Host.Node().Registry()
-	if err := g.Resolve(&line); err != nil {
-		spec := g.Lookup(line.Args[0])
-		if spec != nil && spec.Sub != nil && len(line.Args) > 1 {
-			spec = spec.Lookup(line.Args[1])
-		}
-		if spec == nil {
-			return line, &Error{Invalid, "Invalid command specified"}
-		}
+	switch err := s.Host.Node().Registry().Resolve(&line); {
+	case line.Spec == nil:
+		return line, &Error{Invalid, "Invalid command specified"}
+	case err != nil:
 		return line, &Error{Invalid, "Invalid number of arguments specified for command"}
-	}
-	if len(line.Spec.keys) == 0 {
+	case len(line.Spec.keys) == 0:
 		return line, &Error{Invalid, "The command has no key arguments"}
 	}
 	return line, nil

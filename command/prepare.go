@@ -25,7 +25,8 @@ func (g *Registry) Prepare(c *Call) *Error {
 	return c.Parse()
 }
 
-// Resolve is the first part of Prepare: row and arity. What it refuses, MULTI refuses to queue.
+// Resolve is the first part of Prepare: row and arity. What it refuses, MULTI refuses to queue. It fills
+// Spec even if the number of arguments is wrong.
 func (g *Registry) Resolve(c *Call) *Error {
 	c.Spec = nil
 	if len(c.Args) == 0 {
@@ -43,10 +44,10 @@ func (g *Registry) Resolve(c *Call) *Error {
 		}
 		spec = sub
 	}
+	c.Spec = spec
 	if n := len(c.Args); spec.arity > 0 && n != spec.arity || n < -spec.arity {
 		return spec.errArity()
 	}
-	c.Spec = spec
 	return nil
 }
 

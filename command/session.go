@@ -54,7 +54,10 @@ func (s *Session) begin() {
 		s.Principal = p
 	}
 	s.Namespace, s.Proto = numbered(0), 2
-	s.Multi, s.Mute = Multi{}, MuteOff
+	s.Multi = Multi{}
+	if s.Mute != MuteThis { // a RESET behind CLIENT REPLY SKIP is not answered
+		s.Mute = MuteOff
+	}
 	s.mu.Lock()
 	s.shown = Shown{LibName: s.shown.LibName, LibVer: s.shown.LibVer}
 	s.mu.Unlock()
@@ -69,6 +72,7 @@ const (
 	MuteOff  Mute = iota // answer everything
 	MuteOn               // answer nothing
 	MuteNext             // CLIENT REPLY SKIP: not the next command
+	MuteThis             // that command, while it is carried out
 )
 
 // Shown is what CLIENT INFO and CLIENT LIST tell of a connection, apart from its addresses.
@@ -134,17 +138,20 @@ func (s *Session) credential() string {
 // TakeMute returns how the answer of the next call is to be treated. Unless it is MuteOff the front
 // door gives the executor that one call alone, and asks Silences afterwards.
 func (s *Session) TakeMute() Mute {
-	mute := s.Mute
-	if mute == MuteNext {
-		s.Mute = MuteOff
+	if s.Mute == MuteNext {
+		s.Mute = MuteThis
 	}
-	return mute
+	return s.Mute
 }
 
 // Silences reports whether the front door is to drop the answer of a call before which TakeMute
-// returned mute. An answer to CLIENT REPLY ON and to RESET is sent.
+// returned mute. The answer to CLIENT REPLY ON is sent, and that to the RESET that ends CLIENT REPLY OFF.
 func (s *Session) Silences(mute Mute) bool {
-	return mute == MuteNext || mute == MuteOn && s.Mute == MuteOn
+	silent := mute != MuteOff && s.Mute != MuteOff
+	if s.Mute == MuteThis {
+		s.Mute = MuteOff
+	}
+	return silent
 }
 
 // Halts reports whether the executor must return after the call that it has just carried out, because
