@@ -27,17 +27,24 @@ type batcher struct {
 	store *Store
 	rng   *rand.Rand // seeds of entries; guarded by mu
 
-	mu     sync.Mutex
-	queue  []*run   // in order of arrival; guarded by mu
-	head   int      // queue[head:] waits, its first perhaps partly taken; guarded by mu
-	bytes  int      // of all runs in queue; guarded by mu
-	last   []sent   // what the latest Take put into entries; guarded by mu
-	built  [][]byte // the entries of the latest Take, their memory to be used again; guarded by mu
-	closed bool     // the node is stopping: no more runs; guarded by mu
+	mu    sync.Mutex
+	queue []*run   // in order of arrival; guarded by mu
+	head  int      // queue[head:] waits, its first perhaps partly taken; guarded by mu
+	bytes int      // of all runs in queue; guarded by mu
+	last  []sent   // what the latest Take put into entries; guarded by mu
+	built [][]byte // the entries of the latest Take, their memory to be used again; guarded by mu
 
-	ticking  int64         // log time of the tick on its way, 0 for none; guarded by mu
+	term     raft.Term     // of the latest Take; guarded by mu
+	ticking  int64         // log time of the tick on its way in that term, 0 for none; guarded by mu
 	tickDue  int64         // a reader waits for log time to reach this, 0 for none; guarded by mu
 	tickedAt time.Duration // boot clock at the latest tick; guarded by mu
+	lastTick tick          // of the latest Take; guarded by mu
+}
+
+// tick is an entry's order to remove expired keys.
+type tick struct {
+	ordered bool
+	due     int64 // for readers that wait for log time to reach this, 0 for none
 }
 
 // sent is a write that has been put into an entry.
@@ -51,6 +58,9 @@ func (b *batcher) add(r *run) bool {
 	b.mu.Lock()
 	ok := b.bytes+r.bytes <= queueBytesMax
 	if ok {
+		if b.head > len(b.queue)/2 { // a queue that never runs empty must not keep room for what has left
+			b.queue, b.head = slices.Delete(b.queue, 0, b.head), 0
+		}
 		b.queue = append(b.queue, r)
 		b.bytes += r.bytes
 	}
@@ -95,17 +105,18 @@ func (b *batcher) Take(term raft.Term, bytesMax int) [][]byte {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.last = b.last[:0]
+	if term != b.term { // what was on its way may be lost
+		b.term, b.ticking = term, 0
+	}
 	now := b.store.clock.stamp()
-	tick := b.tick(now)
-	if b.idle() && !tick {
-		return nil
+	b.lastTick = b.tick(now)
+	reap := 0
+	if b.lastTick.ordered {
+		reap = reapMax
 	}
 	payloads := b.built[:0]
-	for bytes := 0; bytes < bytesMax && (tick || !b.idle()); tick = false {
-		h := header{LogTime: now, Seed: b.rng.Uint64(), DenyGrowth: b.store.memoryFull()}
-		if tick {
-			h.Reap = reapMax
-		}
+	for bytes := 0; bytes < bytesMax && (reap > 0 || !b.idle()); reap = 0 {
+		h := header{LogTime: now, Seed: b.rng.Uint64(), Reap: reap, DenyGrowth: b.store.memoryFull()}
 		payload := b.entry(term, h, memory(b.built, len(payloads)))
 		payloads = append(payloads, payload)
 		bytes += len(payload)
@@ -159,19 +170,20 @@ func (b *batcher) put(e *envelope, term raft.Term, r *run) {
 	b.last = append(b.last, sent{w, sequence})
 }
 
-// tick reports whether the next entry is to expire keys, and notes that it does. The caller holds mu.
-func (b *batcher) tick(now int64) bool {
+// tick decides whether the next entry is to expire keys, and notes that it does. The caller holds mu.
+func (b *batcher) tick(now int64) tick {
 	earliest, some := b.store.state.EarliestDeadline()
 	due := some && earliest <= now || b.tickDue != 0
 	if !due || b.ticking != 0 {
-		return false
+		return tick{}
 	}
 	boot := b.store.source.Boot()
 	if b.idle() && b.tickDue == 0 && boot-b.tickedAt < tickInterval {
-		return false
+		return tick{}
 	}
+	ordered := tick{ordered: true, due: b.tickDue}
 	b.ticking, b.tickedAt, b.tickDue = now, boot, 0
-	return true
+	return ordered
 }
 
 // ticked notes that log time has reached now in the applied state.
@@ -183,15 +195,18 @@ func (b *batcher) ticked(now int64) {
 	b.mu.Unlock()
 }
 
-// WakeAt tells when the next key expires. See raft.Proposer.
+// WakeAt tells when the next tick is due. See raft.Proposer.
 func (b *batcher) WakeAt() (time.Duration, bool) {
 	earliest, some := b.store.state.EarliestDeadline()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !some || b.ticking != 0 {
+	if b.ticking != 0 || !some && b.tickDue == 0 {
 		return 0, false
 	}
 	boot := b.store.source.Boot()
+	if b.tickDue != 0 {
+		return boot, true
+	}
 	delay := time.Duration(earliest-b.store.clock.read()) * time.Millisecond
 	return max(boot+max(delay, 0), b.tickedAt+tickInterval), true
 }
@@ -201,7 +216,10 @@ func (b *batcher) Dropped(raft.Term, [][]byte) {
 	b.mu.Lock()
 	last := slices.Clone(b.last)
 	b.last = b.last[:0]
-	b.ticking = 0
+	if b.lastTick.ordered {
+		b.ticking, b.tickDue = 0, max(b.tickDue, b.lastTick.due)
+		b.lastTick = tick{}
+	}
 	b.mu.Unlock()
 	for _, s := range last {
 		if _, waiting := b.store.waiters.take(s.sequence); waiting {

@@ -36,17 +36,17 @@ func (c *logClock) stamp() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	wall, last := c.source.Now().UnixNano(), c.last.Load()
-	if wall >= last {
-		c.slewing = false
+	if !c.slewing && wall >= last {
 		c.last.Store(wall)
 		return wall / int64(time.Millisecond)
 	}
 	boot := c.source.Boot()
 	if c.slewing {
 		last += int64(boot-c.from) / 2
-		c.last.Store(last)
 	}
-	c.slewing, c.from = true, boot
+	c.slewing, c.from = wall < last, boot
+	last = max(last, wall)
+	c.last.Store(last)
 	return last / int64(time.Millisecond)
 }
 

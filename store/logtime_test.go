@@ -1,0 +1,89 @@
+package store
+
+import (
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/primatomic/primatomic/internal/clock"
+)
+
+func TestLogTimeFollowsTheWallClock(t *testing.T) {
+	fake := clock.NewFake(epoch)
+	c := newLogClock(fake)
+	start := epoch.UnixMilli()
+	steps := []struct {
+		name  string
+		do    func()
+		after int64 // ms of log time since the start
+	}{
+		{"at the start", func() {}, 0},
+		{"forward", func() { fake.Advance(1500 * time.Millisecond) }, 1500},
+		{"the wall clock jumps ahead", func() { fake.Jump(time.Second) }, 2500},
+		{"the wall clock is set back", func() { fake.Jump(-10 * time.Second) }, 2500},
+		{"half rate while it is behind", func() { fake.Advance(4 * time.Second) }, 4500},
+		{"still half rate", func() { fake.Advance(2 * time.Second) }, 5500},
+		{"the wall clock has caught up", func() { fake.Advance(8 * time.Second) }, 9500 - 2000},
+		{"an earlier leader was ahead", func() { c.raise(start + 20000) }, 20000},
+		{"half rate from there", func() { fake.Advance(time.Second) }, 20500},
+		{"an earlier leader was behind", func() { c.raise(start) }, 20500},
+	}
+	for _, s := range steps {
+		before := c.stamp() // so that a slew counts from here
+		s.do()
+		got := c.stamp() - start
+		if s.name == "the wall clock has caught up" {
+			if wall := fake.Now().UnixMilli() - start; got < wall {
+				t.Errorf("%s: %d, the wall clock shows %d", s.name, got, wall)
+			}
+			continue
+		}
+		if got != s.after {
+			t.Errorf("%s: %d, want %d (before: %d)", s.name, got, s.after, before-start)
+		}
+	}
+}
+
+// TestLogTimeNeverGoesBack: whatever the clocks do, stamps never fall, raised times are kept,
+// and time never stands still.
+func TestLogTimeNeverGoesBack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		fake := clock.NewFake(epoch)
+		c := newLogClock(fake)
+		last := c.stamp()
+		t.Repeat(map[string]func(*rapid.T){
+			"advance": func(t *rapid.T) {
+				d := time.Duration(rapid.Int64Range(0, int64(time.Minute)).Draw(t, "ns"))
+				c.stamp()
+				before := c.stamp()
+				fake.Advance(d)
+				if passed := c.stamp() - before; passed < d.Milliseconds()/2-1 {
+					t.Fatalf("log time went on by %d ms in %v", passed, d)
+				}
+			},
+			"jump": func(t *rapid.T) {
+				fake.Jump(time.Duration(rapid.Int64Range(-int64(time.Hour), int64(time.Hour)).Draw(t, "ns")))
+			},
+			"raise": func(t *rapid.T) {
+				ms := last + rapid.Int64Range(-5000, 5000).Draw(t, "ms")
+				c.raise(ms)
+				if got := c.read(); got < ms {
+					t.Fatalf("read %d after it was raised to %d", got, ms)
+				}
+			},
+			"stamp": func(t *rapid.T) {
+				now := c.stamp()
+				if now < last {
+					t.Fatalf("%d after %d", now, last)
+				}
+				last = now
+			},
+			"": func(t *rapid.T) {
+				if read := c.read(); read < last {
+					t.Fatalf("read %d after a stamp of %d", read, last)
+				}
+			},
+		})
+	})
+}
