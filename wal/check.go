@@ -24,22 +24,49 @@ func (f Finding) String() string {
 	return fmt.Sprintf("%s %s at %d: %s", word, f.File, f.Offset, f.Message)
 }
 
+// Contents is what Check found in a sound log.
+type Contents struct {
+	ID     [16]byte // of the log; zero if there is none
+	Groups map[GroupID]GroupState
+
+	replay *replay
+}
+
+// Term returns the term of an entry that the log holds, or of the last one released.
+func (c Contents) Term(id GroupID, index uint64) (term uint64, ok bool) {
+	if c.replay == nil || c.replay.groups[id] == nil {
+		return 0, false
+	}
+	return c.replay.groups[id].term(index)
+}
+
 // Check verifies a log that no process has open, and changes nothing but its lock file. It reports each
 // segment and each damage, and goes on behind damage as far as frames can be found. The error is the first
 // damage, a *CorruptError, or what kept it from reading.
-func Check(fsys vfs.FS, dir string, report func(Finding)) error {
+func Check(fsys vfs.FS, dir string, report func(Finding)) (Contents, error) {
 	lock, err := fsys.Lock(path.Join(dir, lockName))
 	if err != nil {
-		return err
+		return Contents{}, err
 	}
 	c := checker{report: report}
-	return errors.Join(c.run(fsys, dir), lock.Close())
+	if err := errors.Join(c.run(fsys, dir), lock.Close()); err != nil {
+		return Contents{}, err
+	}
+	return c.contents(), nil
 }
 
 type checker struct {
 	report func(Finding)
-	replay *replay
-	first  error // the first damage
+	id     [16]byte
+	replay *replay // nil if there is no segment
+	first  error   // the first damage
+}
+
+func (c *checker) contents() Contents {
+	if c.replay == nil {
+		return Contents{}
+	}
+	return Contents{ID: c.id, Groups: c.replay.states(), replay: c.replay}
 }
 
 func (c *checker) run(fsys vfs.FS, dir string) error {
@@ -58,8 +85,12 @@ func (c *checker) run(fsys vfs.FS, dir string) error {
 		if err := c.note(err); err != nil {
 			return err
 		}
-		if err == nil {
-			segs = append(segs, seg)
+		if err != nil {
+			continue
+		}
+		segs = append(segs, seg)
+		if c.id = segs[0].id; seg.id != c.id {
+			_ = c.note(seg.corrupt(16, foreignSegment)) // it is damage, and so swallowed
 		}
 	}
 	err = c.segments(segs)

@@ -4,13 +4,15 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/primatomic/primatomic/internal/vfs"
 )
 
 // findings runs a check and returns what it reported, one finding per line.
 func findings(mem *vfs.Mem) (string, error) {
 	var lines []string
-	err := Check(mem, "wal", func(f Finding) { lines = append(lines, f.String()) })
+	_, err := Check(mem, "wal", func(f Finding) { lines = append(lines, f.String()) })
 	return strings.Join(lines, "\n"), err
 }
 
@@ -42,6 +44,43 @@ func TestCheckOfSoundLogs(t *testing.T) {
 	must(t, l.Close())
 	if report, err := findings(mem); err != nil || strings.Contains(report, "DAMAGED") {
 		t.Fatalf("after closing: %v\n%s", err, report)
+	}
+}
+
+func TestCheckTellsContents(t *testing.T) {
+	mem := vfs.NewMem(5)
+	if found, err := Exists(mem, "wal"); found || err != nil {
+		t.Fatalf("Exists without a directory = %v, %v", found, err)
+	}
+	l, _ := mustOpen(t, testOptions(mem))
+	first := record(1, 1, 1, 5, 300)
+	first.HardState.Commit = 4
+	must(t, l.Append(first))
+	must(t, l.Append(record(7, 2, 1, 3, 300)))
+	must(t, l.Release(1, 2))
+	must(t, l.Close())
+	contents, err := Check(mem, "wal", func(Finding) {})
+	must(t, err)
+	_, rec := mustOpen(t, testOptions(mem))
+	if diff := cmp.Diff(rec.Groups, contents.Groups); diff != "" || contents.ID == [16]byte{} {
+		t.Errorf("the log has id %x and, after a start, other groups:\n%s", contents.ID, diff)
+	}
+	for _, tt := range []struct {
+		group       GroupID
+		index, term uint64
+		ok          bool
+	}{
+		{1, 5, 1, true}, {1, 6, 0, false}, {7, 3, 2, true}, {2, 1, 0, false},
+	} {
+		if term, ok := contents.Term(tt.group, tt.index); term != tt.term || ok != tt.ok {
+			t.Errorf("Term(%d, %d) = %d, %v", tt.group, tt.index, term, ok)
+		}
+	}
+	if _, ok := (Contents{}).Term(1, 1); ok {
+		t.Error("an empty log tells a term")
+	}
+	if found, err := Exists(mem, "wal"); !found || err != nil {
+		t.Errorf("Exists = %v, %v", found, err)
 	}
 }
 

@@ -109,7 +109,7 @@ func checkReports(t *testing.T, mem *vfs.Mem, want *CorruptError) {
 	t.Helper()
 	before := contents(t, mem, want.File)
 	var found []Finding
-	err := Check(mem, "wal", func(f Finding) {
+	_, err := Check(mem, "wal", func(f Finding) {
 		if f.Damage {
 			found = append(found, f)
 		}

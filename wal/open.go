@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/primatomic/primatomic/internal/vfs"
 )
 
 // Recovery tells what Open found.
@@ -124,6 +127,16 @@ func open(o *Options, lock io.Closer) (*Log, *Recovery, error) {
 	return l, rec, nil
 }
 
+// Exists reports whether a directory holds a log, whatever its state.
+func Exists(fsys vfs.FS, dir string) (bool, error) {
+	names, err := fsys.List(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	run, _ := segmentRun(names)
+	return len(run) > 0, err
+}
+
 // segmentRun returns the sequence numbers of the newest segments without a gap, and older ones: those are
 // what a crash left of a removal, or the sign that segments are missing.
 func segmentRun(names []string) (run, stray []uint64) {
@@ -195,6 +208,8 @@ func (l *Log) recover(o *Options, rec *Recovery, seqs, stray []uint64) error {
 	return l.Seal()
 }
 
+const foreignSegment = "the segment belongs to another log than the one before"
+
 // identify checks that all segments belong to one log, and that it is the node's.
 func (l *Log) identify() error {
 	first := l.segs[0]
@@ -203,7 +218,7 @@ func (l *Log) identify() error {
 	}
 	for _, s := range l.segs {
 		if s.id != first.id {
-			return s.corrupt(16, "the segment belongs to another log than the one before")
+			return s.corrupt(16, foreignSegment)
 		}
 	}
 	if first.id != l.keeper.id {
@@ -332,8 +347,5 @@ func (l *Log) resume(rec *Recovery, r *replay, stretches []stretch) {
 	l.batch += 2 // a torn frame whose number is not known was of the batch after the last valid one
 	l.released = true
 	rec.Frames = r.frames
-	for id, g := range l.groups {
-		rec.Groups[id] = GroupState{HardState: g.hard, Snapshot: g.mark, Released: g.base,
-			First: g.base.Index + 1, Last: g.last}
-	}
+	rec.Groups = r.states()
 }

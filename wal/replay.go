@@ -196,3 +196,13 @@ func (r *replay) complete(oldest *segment) error {
 	}
 	return nil
 }
+
+// states returns what the log holds of each group.
+func (r *replay) states() map[GroupID]GroupState {
+	states := make(map[GroupID]GroupState, len(r.groups))
+	for id, g := range r.groups {
+		states[id] = GroupState{HardState: g.hard, Snapshot: g.mark, Released: g.base,
+			First: g.base.Index + 1, Last: g.last}
+	}
+	return states
+}

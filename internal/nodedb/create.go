@@ -76,7 +76,7 @@ func prepare(dir string, random io.Reader) (temp string, err error) {
 		if err := b.Put(keyFormat, binary.BigEndian.AppendUint32(nil, format)); err != nil {
 			return err
 		}
-		return b.Put(keyIdentity, id.encode())
+		return b.Put(keyRecord, record{Identity: id}.encode())
 	})
 	if closeErr := db.Close(); err == nil {
 		err = closeErr

@@ -3,6 +3,8 @@
 // The nouns:
 //
 //   - Identity: the ids of the cluster, the node and its disk, and the process number.
+//   - founded: the mark that the node has begun its log. A founded node without a log has lost it, and must not
+//     begin another: it would forget what it has acknowledged.
 //   - DB: the open file. While it is open no other process gets past Open for the same data directory.
 //
 // A data directory without node.db is a new node: Open draws new ids, and a wiped disk so never comes back

@@ -15,7 +15,13 @@ type Identity struct {
 	Process     uint64 // how often the data directory has been opened; the first run is 1
 }
 
-const identityLen = 4 * 8
+// record is what the file says of the node.
+type record struct {
+	Identity
+	founded bool // the node has begun a log: see DB.SetFounded
+}
+
+const recordLen = 5 * 8
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -32,28 +38,33 @@ func newIdentity(random io.Reader) (Identity, error) {
 	return id, nil
 }
 
-// encode returns the record: the four numbers, big endian, and their CRC32C.
-func (id Identity) encode() []byte {
-	b := make([]byte, 0, identityLen+4)
-	for _, number := range []uint64{id.Cluster, id.Node, id.Incarnation, id.Process} {
+// encode returns the record: the four numbers and 1 for founded, big endian, and their CRC32C.
+func (r record) encode() []byte {
+	founded := uint64(0)
+	if r.founded {
+		founded = 1
+	}
+	b := make([]byte, 0, recordLen+4)
+	for _, number := range []uint64{r.Cluster, r.Node, r.Incarnation, r.Process, founded} {
 		b = binary.BigEndian.AppendUint64(b, number)
 	}
 	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
 }
 
-// decodeIdentity is the inverse of encode. It refuses what encode does not write.
-func decodeIdentity(b []byte) (Identity, bool) {
-	if len(b) != identityLen+4 {
-		return Identity{}, false
+// decodeRecord is the inverse of encode. It refuses what encode does not write.
+func decodeRecord(b []byte) (record, bool) {
+	if len(b) != recordLen+4 {
+		return record{}, false
 	}
-	if crc32.Checksum(b[:identityLen], castagnoli) != binary.BigEndian.Uint32(b[identityLen:]) {
-		return Identity{}, false
+	if crc32.Checksum(b[:recordLen], castagnoli) != binary.BigEndian.Uint32(b[recordLen:]) {
+		return record{}, false
 	}
-	id := Identity{
+	founded := binary.BigEndian.Uint64(b[32:])
+	r := record{founded: founded == 1, Identity: Identity{
 		Cluster:     binary.BigEndian.Uint64(b),
 		Node:        binary.BigEndian.Uint64(b[8:]),
 		Incarnation: binary.BigEndian.Uint64(b[16:]),
 		Process:     binary.BigEndian.Uint64(b[24:]),
-	}
-	return id, id.Cluster != 0 && id.Node != 0 && id.Incarnation != 0
+	}}
+	return r, r.Cluster != 0 && r.Node != 0 && r.Incarnation != 0 && founded <= 1
 }

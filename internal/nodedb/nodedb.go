@@ -41,9 +41,9 @@ const (
 )
 
 var (
-	bucketName  = []byte("node")
-	keyFormat   = []byte("format")
-	keyIdentity = []byte("identity")
+	bucketName = []byte("node")
+	keyFormat  = []byte("format")
+	keyRecord  = []byte("record")
 )
 
 // Options of Open.
@@ -54,10 +54,17 @@ type Options struct {
 	LockTimeout time.Duration
 }
 
+func (o *Options) lockTimeout() time.Duration {
+	if o.LockTimeout == 0 {
+		return lockTimeoutDefault
+	}
+	return o.LockTimeout
+}
+
 // DB is an open node.db. It holds the file's lock until Close.
 type DB struct {
-	bolt     *bolt.DB
-	identity Identity
+	bolt   *bolt.DB
+	record record
 }
 
 // Open opens the node.db of the data directory dir, or founds a new node there, and raises the process
@@ -72,9 +79,6 @@ func Open(dir string, o Options) (*DB, error) {
 }
 
 func open(dir string, o Options) (*DB, error) {
-	if o.LockTimeout == 0 {
-		o.LockTimeout = lockTimeoutDefault
-	}
 	path := filepath.Join(dir, fileName)
 	_, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -86,7 +90,7 @@ func open(dir string, o Options) (*DB, error) {
 	if err := checkPages(path); err != nil {
 		return nil, err
 	}
-	file, err := openBolt(path, o.LockTimeout)
+	file, err := openBolt(path, bolt.Options{Timeout: o.lockTimeout()})
 	if err != nil {
 		return nil, err
 	}
@@ -104,10 +108,46 @@ func open(dir string, o Options) (*DB, error) {
 	return db, nil
 }
 
-// openBolt opens an existing file whose page headers have been checked.
-func openBolt(path string, timeout time.Duration) (db *bolt.DB, err error) {
+// Inspect opens an existing node.db without changing anything: the identity is that of the last run. While it is
+// open no node can start on the directory. A file that is not there is an error that is fs.ErrNotExist.
+func Inspect(dir string, o Options) (*DB, error) {
+	db, err := inspect(dir, o)
+	if err != nil {
+		return nil, fmt.Errorf("data directory %s: %w", dir, err)
+	}
+	return db, nil
+}
+
+func inspect(dir string, o Options) (*DB, error) {
+	path := filepath.Join(dir, fileName)
+	if err := checkPages(path); err != nil {
+		return nil, err
+	}
+	file, err := openBolt(path, bolt.Options{Timeout: o.lockTimeout(), ReadOnly: true})
+	if err != nil {
+		return nil, err
+	}
+	db := &DB{bolt: file}
 	err = guarded(func() error {
-		db, err = bolt.Open(path, 0o600, &bolt.Options{Timeout: timeout, FreelistType: bolt.FreelistMapType})
+		return file.View(func(tx *bolt.Tx) (err error) {
+			db.record, err = read(tx)
+			return err
+		})
+	})
+	if errors.Is(err, errPanic) {
+		return nil, err // bbolt may have kept its locks: Close could wait for ever
+	}
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return db, nil
+}
+
+// openBolt opens an existing file whose page headers have been checked.
+func openBolt(path string, o bolt.Options) (db *bolt.DB, err error) {
+	o.FreelistType = bolt.FreelistMapType
+	err = guarded(func() error {
+		db, err = bolt.Open(path, 0o600, &o)
 		return err
 	})
 	switch {
@@ -131,46 +171,59 @@ func guarded(fn func() error) (err error) {
 	return fn()
 }
 
-// raise makes the next process number durable. It is written twice: bbolt keeps the last two states and falls
-// back to the earlier one when the page of the later is damaged, and that must not bring an old number back.
+// raise makes the next process number durable.
 func (db *DB) raise() error {
+	return db.change(func(r *record) { r.Process++ })
+}
+
+// change makes a changed record durable. It is written twice: bbolt keeps the last two states and falls back to
+// the earlier one when the page of the later is damaged, and that must not bring an old record back.
+func (db *DB) change(fn func(*record)) error {
 	err := db.bolt.Update(func(tx *bolt.Tx) error {
-		id, err := read(tx)
+		r, err := read(tx)
 		if err != nil {
 			return err
 		}
-		id.Process++
-		db.identity = id
-		return tx.Bucket(bucketName).Put(keyIdentity, id.encode())
+		fn(&r)
+		db.record = r
+		return tx.Bucket(bucketName).Put(keyRecord, r.encode())
 	})
 	if err != nil {
 		return err
 	}
 	return db.bolt.Update(func(tx *bolt.Tx) error {
-		return tx.Bucket(bucketName).Put(keyIdentity, db.identity.encode())
+		return tx.Bucket(bucketName).Put(keyRecord, db.record.encode())
 	})
 }
 
-func read(tx *bolt.Tx) (Identity, error) {
+func read(tx *bolt.Tx) (record, error) {
 	b := tx.Bucket(bucketName)
 	if b == nil || len(b.Get(keyFormat)) != 4 {
-		return Identity{}, fmt.Errorf("%w (no format)", ErrDamaged)
+		return record{}, fmt.Errorf("%w (no format)", ErrDamaged)
 	}
 	switch version := binary.BigEndian.Uint32(b.Get(keyFormat)); {
 	case version > format:
-		return Identity{}, fmt.Errorf("%w (format %d, known is %d)", ErrNewerFormat, version, format)
+		return record{}, fmt.Errorf("%w (format %d, known is %d)", ErrNewerFormat, version, format)
 	case version < format:
-		return Identity{}, fmt.Errorf("%w (format %d has never been)", ErrDamaged, version)
+		return record{}, fmt.Errorf("%w (format %d has never been)", ErrDamaged, version)
 	}
-	id, ok := decodeIdentity(b.Get(keyIdentity))
+	r, ok := decodeRecord(b.Get(keyRecord))
 	if !ok {
-		return Identity{}, fmt.Errorf("%w (its record does not match its checksum)", ErrDamaged)
+		return record{}, fmt.Errorf("%w (its record does not match its checksum)", ErrDamaged)
 	}
-	return id, nil
+	return r, nil
 }
 
 // Identity returns who this node is in this process.
-func (db *DB) Identity() Identity { return db.identity }
+func (db *DB) Identity() Identity { return db.record.Identity }
+
+// Founded reports whether the node has begun a log: from then on a data directory without one has lost it.
+func (db *DB) Founded() bool { return db.record.founded }
+
+// SetFounded notes, durably, that the node's log has been begun and is durable.
+func (db *DB) SetFounded() error {
+	return guarded(func() error { return db.change(func(r *record) { r.founded = true }) })
+}
 
 // Close lets the next process have the data directory.
 func (db *DB) Close() error { return db.bolt.Close() }

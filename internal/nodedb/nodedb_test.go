@@ -152,9 +152,9 @@ func TestFormats(t *testing.T) {
 		{"newer", keyFormat, []byte{0, 0, 0, format + 1}, ErrNewerFormat},
 		{"zero", keyFormat, []byte{0, 0, 0, 0}, ErrDamaged},
 		{"short", keyFormat, []byte{1}, ErrDamaged},
-		{"no identity", keyIdentity, nil, ErrDamaged},
-		{"zero identity", keyIdentity, Identity{}.encode(), ErrDamaged},
-		{"long identity", keyIdentity, append(Identity{1, 1, 1, 1}.encode(), 0), ErrDamaged},
+		{"no record", keyRecord, nil, ErrDamaged},
+		{"zero record", keyRecord, record{}.encode(), ErrDamaged},
+		{"long record", keyRecord, append(record{Identity: Identity{1, 1, 1, 1}}.encode(), 0), ErrDamaged},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -174,6 +174,66 @@ func TestFormats(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestFounded(t *testing.T) {
+	dir := t.TempDir()
+	for run, want := range []bool{false, false, true, true} {
+		db, err := Open(dir, Options{Random: ids()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if db.Founded() != want {
+			t.Errorf("run %d: Founded = %v", run, !want)
+		}
+		if run == 1 {
+			if err := db.SetFounded(); err != nil || !db.Founded() {
+				t.Fatalf("SetFounded = %v, Founded = %v", err, db.Founded())
+			}
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	requireIdentity(t, dir, Identity{Cluster: 1, Node: 2, Incarnation: 3, Process: 5})
+}
+
+func TestInspect(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := Inspect(dir, Options{}); !errors.Is(err, os.ErrNotExist) {
+		t.Fatalf("Inspect of an empty directory = %v", err)
+	}
+	db, err := Open(dir, Options{Random: ids()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	short := Options{Random: ids(), LockTimeout: 10 * time.Millisecond}
+	if _, err := Inspect(dir, short); !errors.Is(err, ErrLocked) {
+		t.Fatalf("Inspect of an open directory = %v, want ErrLocked", err)
+	}
+	if err := errors.Join(db.SetFounded(), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(filepath.Join(dir, fileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen, err := Inspect(dir, short)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (Identity{Cluster: 1, Node: 2, Incarnation: 3, Process: 1}); seen.Identity() != want || !seen.Founded() {
+		t.Errorf("Inspect sees %+v, founded %v", seen.Identity(), seen.Founded())
+	}
+	if _, err := Open(dir, short); !errors.Is(err, ErrLocked) {
+		t.Errorf("Open of an inspected directory = %v, want ErrLocked", err)
+	}
+	if err := seen.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if after, err := os.ReadFile(filepath.Join(dir, fileName)); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("Inspect has changed the file (%v)", err)
 	}
 }
 
@@ -198,7 +258,16 @@ func TestDamage(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, fileName), content, 0o600); err != nil {
 			t.Fatal(err)
 		}
+		seen, seenErr := Inspect(dir, Options{})
+		if seenErr == nil {
+			if got, err := seen.Identity(), seen.Close(); err != nil || got.Process != 3 {
+				t.Errorf("%s at %d: Inspect = %+v, %v", what, at, got, err)
+			}
+		}
 		got, err := openAndClose(dir)
+		if (err == nil) != (seenErr == nil) {
+			t.Errorf("%s at %d: Open = %v, Inspect = %v", what, at, err, seenErr)
+		}
 		switch {
 		case errors.Is(err, ErrDamaged), errors.Is(err, ErrNewerFormat):
 			refused++
