@@ -74,7 +74,7 @@ func (p *process) end() {
 			p.t.Errorf("the log of process %d says %q", p.cmd.Process.Pid, sign)
 		}
 	}
-	if p.t.Failed() {
+	if p.t.Failed() && log != "" {
 		p.t.Logf("log of process %d:\n%s", p.cmd.Process.Pid, excerpt(log))
 	}
 }

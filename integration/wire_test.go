@@ -2,6 +2,7 @@ package integration
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"net"
@@ -23,7 +24,7 @@ type wire struct {
 // answer is a reply: its bytes, and what they mean. Elements of maps, sets and pushes are in elems as those
 // of arrays are.
 type answer struct {
-	raw   string
+	raw   string // not of elements: theirs are part of the whole
 	kind  byte
 	text  string // of a status, an error, a number, a bulk string
 	null  bool
@@ -149,12 +150,22 @@ func (w *wire) expectEnd(t testing.TB) {
 	}
 }
 
+// readAnswer reads one answer and keeps its bytes.
 func readAnswer(in *bufio.Reader) (answer, error) {
+	var raw bytes.Buffer
+	a, err := parseAnswer(in, &raw)
+	a.raw = raw.String()
+	return a, err
+}
+
+// parseAnswer reads an answer and appends its bytes to raw.
+func parseAnswer(in *bufio.Reader, raw *bytes.Buffer) (answer, error) {
 	line, err := in.ReadString('\n')
+	raw.WriteString(line)
 	if err != nil {
 		return answer{}, err
 	}
-	a := answer{raw: line, kind: line[0], text: strings.TrimRight(line[1:], "\r\n")}
+	a := answer{kind: line[0], text: strings.TrimRight(line[1:], "\r\n")}
 	count := 0
 	switch a.kind {
 	case '+', '-', ':', '#', ',', '(':
@@ -175,27 +186,26 @@ func readAnswer(in *bufio.Reader) (answer, error) {
 	}
 	switch a.kind {
 	case '$', '=', '!':
-		return a, a.readBulk(in, count)
+		return a, a.readBulk(in, count, raw)
 	case '%':
 		count *= 2
 	}
 	for range count {
-		elem, err := readAnswer(in)
+		elem, err := parseAnswer(in, raw)
 		if err != nil {
 			return a, err
 		}
 		a.elems = append(a.elems, elem)
-		a.raw += elem.raw
 	}
 	return a, nil
 }
 
-func (a *answer) readBulk(in *bufio.Reader, size int) error {
+func (a *answer) readBulk(in *bufio.Reader, size int, raw *bytes.Buffer) error {
 	body := make([]byte, size+2)
 	if _, err := io.ReadFull(in, body); err != nil {
 		return err
 	}
 	a.text = string(body[:size])
-	a.raw += string(body)
+	raw.Write(body)
 	return nil
 }

@@ -23,8 +23,11 @@ type configFile map[string]any
 // Validate refuses keys that are no flag of the command that reads the file.
 func (f configFile) Validate(app *kong.Application) error {
 	known := map[string]bool{}
-	for _, flags := range app.Find("serve").AllFlags(false) {
-		for _, flag := range flags {
+	for _, command := range app.Children {
+		if command.Name != "serve" {
+			continue
+		}
+		for _, flag := range command.Flags {
 			known[flag.Name] = true
 		}
 	}

@@ -95,6 +95,11 @@ func (c *kvListCommand) Run() error {
 		for _, key := range reply.GetKeysBytes() {
 			fmt.Printf("%s\n", key)
 		}
+		if len(reply.GetKeysBytes()) == 0 { // keys is the whole answer
+			for _, key := range reply.GetKeys() {
+				fmt.Println(key)
+			}
+		}
 		return err
 	})
 }
