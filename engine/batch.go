@@ -12,7 +12,7 @@ type Batch struct {
 	open    int
 	changes []change // undo log of the current call
 	arena   []byte   // old bytes of values overwritten in place; change.value points here
-	listed  bool     // the registry has changed since it was published
+	listed  bool     // the current call has changed the registry
 }
 
 // Bounds of what is kept from one call for the next.
@@ -152,7 +152,7 @@ func (b *Batch) End() {
 	b.active = false
 }
 
-// publish shows readers the registry and the counters, while the changed namespaces are still locked.
+// publish shows readers the counters while the changed namespaces are still locked.
 func (b *Batch) publish() {
 	s := b.state
 	s.mu.Lock()
@@ -161,15 +161,21 @@ func (b *Batch) publish() {
 		s.enqueue(ns)
 		s.publish(ns)
 	}
-	if b.listed {
-		s.registry.Store(s.working.copy())
-		b.listed = false
-	}
 	earliest := int64(0)
 	if ns, ok := s.deadlines.Min(); ok {
 		earliest = ns.queued
 	}
 	s.earliest.Store(earliest)
+}
+
+// list shows readers the namespaces that there are now. It does not wait for the end of the batch: a call may
+// be answered once it is committed, and whoever reads after that must not miss a namespace that it made. A
+// new one is still locked, so that nothing of the batch is seen before its time.
+func (b *Batch) list() {
+	s := b.state
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.registry.Store(s.working.copy())
 }
 
 func (s *State) publish(ns *namespace) {

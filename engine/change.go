@@ -100,6 +100,9 @@ func (b *Batch) commit(removal Op) {
 	if b.state.Observer != nil {
 		b.observe()
 	}
+	if b.listed {
+		b.list()
+	}
 	b.close()
 }
 
@@ -126,5 +129,5 @@ func (b *Batch) close() {
 	if cap(b.arena) > arenaBytesKept {
 		b.arena = nil
 	}
-	b.open = 0
+	b.open, b.listed = 0, false
 }

@@ -99,7 +99,7 @@ func (l *Loader) Finish() (*State, error) {
 		b.lock(ns)
 		return true
 	})
-	b.listed = true
+	b.list()
 	b.End()
 	return l.state, nil
 }
