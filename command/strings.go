@@ -243,7 +243,7 @@ func getex(tx *engine.Tx, c *Call, r *Reply) {
 		return
 	}
 	r.Bulk(item.Value())
-	if c.Options.Any() {
+	if c.Options.Any() && deadline != item.Deadline() {
 		setDeadline(tx, c.Arg(1), deadline)
 	}
 }

@@ -179,14 +179,14 @@ var execReads = &Spec{Name: "exec", Read: execRead, Family: Transactions, Flags:
 // and the namespace that the transaction starts from. Queued calls of class Conn are carried out here, so
 // that a SELECT among them holds for the calls behind it; so they take effect even if a watched key
 // lets the rest do nothing. If nothing is left but reads of one namespace, c becomes a call of class Read.
-// An error is the answer to EXEC. In either case the session's transaction is over.
+// An error is the answer to EXEC. In either case the session's transaction is over, if there was one.
 func (s *Session) TakeExec(ctx context.Context, c *Call) *Error {
 	m := s.Multi
-	s.endMulti()
-	switch {
-	case !m.Active:
+	if !m.Active {
 		return &Error{Invalid, "EXEC without MULTI"}
-	case m.Broken:
+	}
+	s.endMulti()
+	if m.Broken {
 		return ErrExecAbort
 	}
 	c.Sub, c.Watched = m.Queue, m.Watched
