@@ -241,7 +241,7 @@ func TestFlagsRefused(t *testing.T) {
 		{"--resp-addr 0.0.0.0:0", "--insecure"},
 		{"--grpc-addr :0", "--insecure"},
 		{"--auth jwt", "--jwt-key"},
-		{"--auth jwt --jwt-key " + writeFile(t, "short.key", "short"), "32 bytes"},
+		{"--auth jwt --jwt-key " + writeFile(t, "short.key", "short"), "at least 32"},
 		{"--auth jwt --jwt-key /no/such/file", "no such file"},
 		{"--tls-cert " + key, "--tls-key"},
 		{"--call-timeout 0s", "--call-timeout"},

@@ -1,0 +1,136 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"testing/synctest"
+
+	"github.com/primatomic/primatomic/internal/clock"
+	"github.com/primatomic/primatomic/raft"
+	"github.com/primatomic/primatomic/store"
+	"github.com/primatomic/primatomic/wal"
+)
+
+const theGroup raft.GroupID = 1
+
+// node is a disk and, while it is up, the process on it.
+type node struct {
+	id      uint64
+	disk    *disk
+	clock   clock.Clock
+	options *options
+	plant   plant
+	process uint64 // number of starts
+
+	up    bool
+	fatal error // what has ended the process
+	log   *wal.Log
+	host  *raft.Host
+	group *raft.Group
+	store *store.Store
+}
+
+// start brings a process up on the disk.
+func (n *node) start() error {
+	n.process++
+	n.up, n.fatal = false, nil
+	founding, err := raft.Founding(raft.ReplicaID(n.id))
+	if err != nil {
+		return err
+	}
+	logger := slog.New(slog.DiscardHandler)
+	fatal := func(err error) {
+		if n.fatal == nil {
+			n.fatal = err
+		}
+	}
+	l, recovery, err := wal.Open(wal.Options{
+		FS: n.disk.files, Dir: "wal", ID: [16]byte{byte(n.id)}, SegmentBytes: n.options.segmentBytes,
+		Inline: true, Random: rand.NewChaCha8([32]byte{byte(n.process)}),
+	})
+	if err != nil {
+		return fmt.Errorf("open the log: %w", err)
+	}
+	limits := store.DefaultLimits()
+	limits.CheckpointBytesMin = n.options.checkpointBytes
+	limits.MemoryBytesMax = n.options.memoryBytes
+	n.store, err = store.Open(store.Options{
+		Group: theGroup, Dir: n.disk.checkpoints, Node: n.id, Process: n.process, Clock: n.clock,
+		Logger: logger, Limits: limits, Seed: n.process, Fatal: fatal,
+	}, founding, [16]byte{3})
+	if err != nil {
+		return fmt.Errorf("open the store: %w", err)
+	}
+	hard := recovery.Groups[theGroup].HardState
+	term, index, conf := n.store.Position()
+	if hard == (wal.HardState{}) && index == founding.Index {
+		if hard, err = raft.Bootstrap(l, theGroup, founding); err != nil {
+			return fmt.Errorf("bootstrap: %w", err)
+		}
+	}
+	n.host, err = raft.NewHost(raft.HostConfig{
+		Log: n.plant.log(l), Clock: n.clock, Logger: logger, Process: n.process, Fatal: fatal,
+	})
+	if err != nil {
+		return err
+	}
+	n.group, err = n.host.AddGroup(raft.GroupConfig{
+		ID: theGroup, Replica: raft.ReplicaID(n.id), Applied: index, AppliedTerm: term, ConfState: conf,
+		HardState: hard, StateMachine: n.plant.machine(n.store, n.process), Proposer: n.store.Proposer(),
+	})
+	if err != nil {
+		return err
+	}
+	n.store.Join(n.group)
+	n.log, n.up = l, true
+	return nil
+}
+
+// settle gives turns until nobody has anything to do, and reports how many there were.
+func (n *node) settle() {
+	for worked := true; worked && n.fatal == nil; {
+		worked = false
+		for _, a := range n.host.Actors() {
+			worked = a.Turn() || worked
+		}
+		synctest.Wait()
+	}
+}
+
+// die ends the process as a power failure or an exit does: nothing is written any more.
+func (n *node) die() {
+	if !n.up {
+		return
+	}
+	n.up = false
+	n.host.Stop()
+	gone, cancel := context.WithCancelCause(context.Background())
+	cancel(errPower)
+	_ = n.store.Close(gone) // stops the background work; what it answers is nobody's any more
+	synctest.Wait()
+}
+
+// stop ends the process in order.
+func (n *node) stop() error {
+	n.up = false
+	n.host.Stop()
+	return errors.Join(n.store.Close(context.Background()), n.log.Close())
+}
+
+// digestAt replays the disk until index is applied, and returns the state's digest there.
+func (n *node) digestAt(index raft.Index) ([32]byte, error) {
+	for turns := 0; n.group.Status().Applied < index; turns++ {
+		if n.fatal != nil {
+			return [32]byte{}, n.fatal
+		}
+		if turns > 100_000 {
+			return [32]byte{}, fmt.Errorf("the replay stands still at %d, want %d", n.group.Status().Applied, index)
+		}
+		actors := n.host.Actors()
+		actors[turns%len(actors)].Turn()
+	}
+	return n.store.Verify()
+}
