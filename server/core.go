@@ -33,15 +33,43 @@ func startCore(o Options) (_ *core, err error) {
 			err = errors.Join(err, c.release())
 		}
 	}()
-	dir := o.Config.Storage.DataDir
-	if c.nodedb, err = nodedb.Open(dir, nodedb.Options{Random: rand.Reader}); err != nil {
+	if c.nodedb, err = nodedb.Open(o.Config.Storage.DataDir, nodedb.Options{Random: rand.Reader}); err != nil {
 		return nil, err
 	}
 	c.identity = c.nodedb.Identity()
+	recovery, err := c.openLog(o)
+	if err != nil {
+		return nil, err
+	}
+	if err = c.load(o, recovery.Groups[groupID].HardState); err != nil {
+		return nil, err
+	}
+	c.host.Start()
+	return c, nil
+}
+
+// The directories in a data directory.
+func logDir(data string) string        { return filepath.Join(data, "wal") }
+func checkpointDir(data string) string { return filepath.Join(data, "checkpoint") }
+
+// errLogLost says that a node which has begun a log does not have it any more.
+var errLogLost = errors.New("the write-ahead log of this node is gone, and with it writes that were acknowledged. " +
+	"Nothing was changed. Put the directory wal back as it was; or, in a cluster, remove the node, empty its data " +
+	"directory and let it join again as a new node; or, alone, restore the latest backup. " +
+	"To begin again with nothing, empty the whole data directory")
+
+// openLog opens the write-ahead log. A node that has begun one must still have it.
+func (c *core) openLog(o Options) (*wal.Recovery, error) {
+	dir := logDir(o.Config.Storage.DataDir)
+	there, err := wal.Exists(vfs.OS, dir)
+	if err == nil && !there && c.nodedb.Founded() {
+		err = fmt.Errorf("data directory %s: %w", o.Config.Storage.DataDir, errLogLost)
+	}
+	if err != nil {
+		return nil, err
+	}
 	var recovery *wal.Recovery
-	c.log, recovery, err = wal.Open(wal.Options{
-		FS: vfs.OS, Dir: filepath.Join(dir, "wal"), ID: logID(c.identity), Logger: o.Logger,
-	})
+	c.log, recovery, err = wal.Open(wal.Options{FS: vfs.OS, Dir: dir, ID: logID(c.identity), Logger: o.Logger})
 	if err != nil {
 		return nil, err
 	}
@@ -49,11 +77,26 @@ func startCore(o Options) (_ *core, err error) {
 		o.Logger.Warn("cut off a write that a crash kept from finishing; it was never acknowledged",
 			"file", torn.File, "offset", torn.Offset, "bytes", torn.Bytes, "copy", torn.Copy)
 	}
-	if err = c.load(o, recovery.Groups[groupID].HardState); err != nil {
-		return nil, err
+	return recovery, nil
+}
+
+// begin enters the group into the log of a new node. hard is what the log holds of the group, and is returned
+// as it is if the log knows it. The mark in node.db comes last: a crash before it leaves a log that knows the
+// group, and the next start sets it.
+func (c *core) begin(hard wal.HardState, founding raft.Seed, applied raft.Index) (wal.HardState, error) {
+	if hard == (wal.HardState{}) {
+		if c.nodedb.Founded() || applied != founding.Index {
+			return hard, errLogLost
+		}
+		var err error
+		if hard, err = raft.Bootstrap(c.log, groupID, founding); err != nil {
+			return hard, err
+		}
 	}
-	c.host.Start()
-	return c, nil
+	if c.nodedb.Founded() {
+		return hard, nil
+	}
+	return hard, c.nodedb.SetFounded()
 }
 
 // load loads the state and puts it behind the log. hard is what the log holds of the group, zero if it does not
@@ -69,7 +112,7 @@ func (c *core) load(o Options, hard wal.HardState) (err error) {
 	limits.MemoryBytesMax = int64(o.Config.Limits.MaxMemory)
 	limits.CheckpointBytesMin = int64(o.Config.Storage.CheckpointAfter)
 	c.store, err = store.Open(store.Options{
-		Group: groupID, Dir: filepath.Join(o.Config.Storage.DataDir, "checkpoint"),
+		Group: groupID, Dir: checkpointDir(o.Config.Storage.DataDir),
 		Node: c.identity.Node, Process: c.identity.Process,
 		Clock: clock.System, Logger: o.Logger, Limits: limits, Fatal: o.Fatal,
 	}, founding, hashKey(c.identity.Cluster))
@@ -77,10 +120,8 @@ func (c *core) load(o Options, hard wal.HardState) (err error) {
 		return err
 	}
 	term, index, confState := c.store.Position()
-	if hard == (wal.HardState{}) && index == founding.Index {
-		if hard, err = raft.Bootstrap(c.log, groupID, founding); err != nil {
-			return err
-		}
+	if hard, err = c.begin(hard, founding, index); err != nil {
+		return fmt.Errorf("data directory %s: %w", o.Config.Storage.DataDir, err)
 	}
 	c.host, err = raft.NewHost(raft.HostConfig{
 		Log: c.log, Clock: clock.System, Logger: o.Logger, Process: c.identity.Process, Fatal: o.Fatal,

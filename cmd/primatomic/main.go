@@ -20,31 +20,38 @@ type commands struct {
 }
 
 func main() {
-	parser, err := kong.New(new(commands),
+	args := os.Args[1:]
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	parser := newParser(new(commands))
+	ctx, err := parser.Parse(args)
+	parser.FatalIfErrorf(err)
+	if err := ctx.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "primatomic:", err)
+		status := exit{status: 1}
+		errors.As(err, &status)
+		os.Exit(status.status)
+	}
+}
+
+// newParser makes the parser of a command line, the environment and the configuration file.
+func newParser(c *commands) *kong.Kong {
+	return kong.Must(c,
 		kong.Name("primatomic"),
 		kong.Description("A key/value store that any Redis client can talk to and that never loses or "+
 			"contradicts an acknowledged write."),
 		kong.DefaultEnvars("PRIMATOMIC"),
 		kong.Configuration(loadConfig),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.UsageOnError(),
+		kong.ShortUsageOnError(),
 	)
-	if err != nil {
-		panic(err) // the grammar above contradicts itself
-	}
-	ctx, err := parser.Parse(os.Args[1:])
-	parser.FatalIfErrorf(err)
-	if err := ctx.Run(); err != nil {
-		fmt.Fprintln(os.Stderr, "primatomic:", err)
-		var code exitCode
-		if errors.As(err, &code) {
-			os.Exit(int(code))
-		}
-		os.Exit(1)
-	}
 }
 
-// exitCode is an error that chooses the process' exit status.
-type exitCode int
+// exit is an error that chooses the process' exit status.
+type exit struct {
+	status int
+	error
+}
 
-func (c exitCode) Error() string { return fmt.Sprintf("exit status %d", int(c)) }
+func (e exit) Unwrap() error { return e.error }
