@@ -134,6 +134,26 @@ func TestOpenOnFullDisk(t *testing.T) {
 	must(t, l.Sync())
 }
 
+// TestOpenOnFullDiskNearTheEnd starts where the last segment is nearly full too: the seal that a start adds may
+// find no room, and is not worth a node that stays down.
+func TestOpenOnFullDiskNearTheEnd(t *testing.T) {
+	for room := int64(64); room < sealRoom+256; room += align {
+		mem := vfs.NewMem(1)
+		l, _ := mustOpen(t, testOptions(mem))
+		must(t, l.Append(record(1, 1, 1, 1, int(l.room()-room-tableOffset-rowBytes))))
+		must(t, l.Sync())
+		mem = mem.Crash()
+		if len(l.segs) > 1 {
+			continue // the reserve for releases took it into the next segment
+		}
+		must(t, mem.Remove(segmentName("wal", 2)))
+		mem.SetFree(0)
+		if _, _, err := Open(testOptions(mem)); err != nil {
+			t.Fatalf("with %d bytes left in the segment: %v", room, err)
+		}
+	}
+}
+
 func TestInvalidRecords(t *testing.T) {
 	l, _ := mustOpen(t, testOptions(vfs.NewMem(1)))
 	must(t, l.Append(&Record{Group: 1, HardState: HardState{Term: 3, Commit: 4}, Entries: entries(3, 1, 6, 1)}))

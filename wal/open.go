@@ -205,7 +205,10 @@ func (l *Log) recover(o *Options, rec *Recovery, seqs, stray []uint64) error {
 	if l.room() < sealRoom {
 		return nil // the next segment is not begun just to seal this one
 	}
-	return l.Seal()
+	if err = l.Seal(); errors.Is(err, ErrNoSpace) {
+		return nil // unsealed is only less provable
+	}
+	return err
 }
 
 const foreignSegment = "the segment belongs to another log than the one before"
