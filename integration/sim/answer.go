@@ -65,7 +65,7 @@ func readAnswer(b []byte) (answer, []byte, error) {
 	case err != nil:
 		return answer{}, nil, fmt.Errorf("not a length: %.80q", b)
 	case n < 0:
-		a.null = true
+		a.null, a.text = true, ""
 		return a, rest, nil
 	case a.kind == '$':
 		if len(rest) < n+2 {

@@ -15,7 +15,6 @@ const (
 	appliesTwice   plant = "an entry is applied twice"
 	skipsInReplay  plant = "an entry is skipped after a restart"
 	callsItRefused plant = "a call whose outcome is unknown is said not to be applied"
-	readsOld       plant = "a read is answered from what an earlier one saw"
 )
 
 // log puts the plant under the raft host.
