@@ -180,6 +180,7 @@ func parseAnswer(in *bufio.Reader, raw *bytes.Buffer) (answer, error) {
 	default:
 		return a, fmt.Errorf("no answer begins with %q", line)
 	}
+	a.text = ""
 	if count < 0 {
 		a.null = true
 		return a, nil

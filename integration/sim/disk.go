@@ -40,6 +40,10 @@ func (d *disk) use(files *vfs.Mem) {
 	files.SetHook(d.operation)
 }
 
+// wordBytes is where a write may be cut short: the log cannot tell a frame whose last word was cut from one
+// whose last word was damaged.
+const wordBytes = 8
+
 // operation is asked before every operation of the log on its files.
 func (d *disk) operation(op vfs.Op) error {
 	switch {
@@ -50,7 +54,7 @@ func (d *disk) operation(op vfs.Op) error {
 		return errDisk
 	case op.Kind == vfs.OpWrite && d.short:
 		d.short = false
-		return vfs.ShortWrite{N: op.Len / 2}
+		return vfs.ShortWrite{N: op.Len / 2 &^ (wordBytes - 1)}
 	case !op.Kind.Changes() || d.powerIn == 0:
 		return nil
 	}
