@@ -95,7 +95,6 @@ var (
 	ErrNotInteger  = &Error{Invalid, "value is not an integer or out of range"}
 	ErrNotFloat    = &Error{Invalid, "value is not a valid float"}
 	ErrOverflow    = &Error{Invalid, "increment or decrement would overflow"}
-	ErrOutOfRange  = &Error{Invalid, "index out of range"}
 	ErrNoSuchKey   = &Error{NoKey, "no such key"}
 	ErrWrongType   = &Error{WrongType, "Operation against a key holding the wrong kind of value"}
 	ErrEmptyKey    = &Error{Invalid, "key is empty: a key is 1 to 1024 bytes"}

@@ -14,7 +14,8 @@ func NewRegistry() *Registry {
 	g := &Registry{byName: map[string]*Spec{}}
 	for _, family := range [][]*Spec{
 		connectionCommands(), serverCommands(), namespaceCommands(), transactionCommands(),
-		keyCommands(), expiryCommands(), stringCommands(), counterCommands(), canonicalCommands(),
+		keyCommands(), expiryCommands(),
+		stringCommands(), rangeCommands(), counterCommands(), canonicalCommands(),
 	} {
 		for _, spec := range family {
 			g.add(spec)

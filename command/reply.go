@@ -18,14 +18,6 @@ type Reply struct {
 // NewReply returns an empty reply in the given protocol, 2 or 3, that appends to buf.
 func NewReply(proto int, buf []byte) *Reply { return &Reply{buf: buf[:0], proto: proto} }
 
-// Proto returns the protocol, 2 or 3.
-func (r *Reply) Proto() int {
-	if r.proto == 3 {
-		return 3
-	}
-	return 2
-}
-
 // SetProto changes the protocol of what is appended from now on.
 func (r *Reply) SetProto(proto int) { r.proto = proto }
 

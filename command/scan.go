@@ -2,7 +2,6 @@ package command
 
 import (
 	"bytes"
-	"math"
 	"strconv"
 
 	"github.com/primatomic/primatomic/engine"
@@ -69,5 +68,5 @@ func scanCount(c *Call) (int, *Error) {
 	case n < 1:
 		return 0, ErrSyntax
 	}
-	return int(min(n, scanCountMax, math.MaxInt)), nil
+	return int(min(n, scanCountMax)), nil
 }

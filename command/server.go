@@ -49,7 +49,7 @@ func serverCommands() []*Spec {
 			row("cat", aclCat, "Lists categories, or the commands of one.", Opt(Str("category"))),
 			row("list", aclList, "Describes the credential of the connection.")),
 		container("slowlog", "Commands about slow commands, which are not recorded.",
-			row("get", emptyArray, "Answers no commands.", Opt(Int("count"))),
+			row("get", slowlogGet, "Answers no commands.", Opt(Int("count"))),
 			row("len", zero, "Answers 0."),
 			row("reset", ok, "Accepted for compatibility.")),
 		container("latency", "Commands about latency spikes, which are not recorded.",
@@ -66,6 +66,17 @@ func ok(_ context.Context, _ *Session, _ *Call, r *Reply)         { r.OK() }
 func zero(_ context.Context, _ *Session, _ *Call, r *Reply)       { r.Int(0) }
 func emptyArray(_ context.Context, _ *Session, _ *Call, r *Reply) { r.Array(0) }
 func emptyMap(_ context.Context, _ *Session, _ *Call, r *Reply)   { r.Map(0) }
+
+// slowlogGet is SLOWLOG GET.
+func slowlogGet(_ context.Context, _ *Session, c *Call, r *Reply) {
+	if len(c.Args) == 3 {
+		if n, ok := parseInt(c.Arg(2)); !ok || n < -1 {
+			r.Error(&Error{Invalid, "count should be greater than or equal to -1"})
+			return
+		}
+	}
+	r.Array(0)
+}
 
 // now is TIME: log time has milliseconds, so the last three digits of the microseconds are 0.
 func now(v *engine.View, _ *Call, r *Reply) {

@@ -18,7 +18,7 @@ const (
 	answersBytesMax = 64 << 20
 )
 
-var errAnswerLeftOut = Errorf(TooLarge, "answer left out, though a write was carried out: "+
+var errAnswerLeftOut = Errorf(TooLarge, "answer left out, but writes were carried out: "+
 	"the answers to a transaction are at most %d bytes", answersBytesMax)
 
 func transactionCommands() []*Spec {

@@ -11,9 +11,7 @@ type exception struct {
 var exceptions = []exception{
 	{"import", "cmd/primatomic -> proto/primatomic/v1", 1, "dials gRPC itself until client/ is there"},
 	{"banned math/rand/v2", "command/keys.go", 1, "RANDOMKEY: a read, never in the log; its seed belongs in the call"},
-	{"function lines", "command/strings.go:stringCommands", 94, "a table of rows; wants splitting by family"},
 	{"line columns", "bench/checkpoint.go", 124, "to be wrapped"},
-	{"line columns", "command/reply_test.go", 124, "to be wrapped"},
 	{"line columns", "raft/bootstrap_test.go", 122, "to be wrapped"},
 	{"line columns", "raft/groupconfig.go", 148, "to be wrapped"},
 	{"line columns", "raft/host_test.go", 123, "to be wrapped"},
