@@ -8,8 +8,8 @@ import (
 // Errors of a Log. Those of Append and Sync that are none of these are final: what is on disk is unknown,
 // every later call fails with the same error, and the process must end.
 var (
-	// ErrNoSpace: the disk has no room for the next segment. Nothing was written, the log is unharmed,
-	// and the same Append may be tried again.
+	// ErrNoSpace: the disk has no room for the next segment, or the process no file handle. Nothing was
+	// written, the log is unharmed, and the same Append may be tried again.
 	ErrNoSpace = errors.New("wal: no space for the next segment")
 	// ErrTooLarge: the record is beyond RecordBytesMax or RecordEntriesMax. Nothing was written.
 	ErrTooLarge = errors.New("wal: record too large")

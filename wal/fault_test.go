@@ -119,6 +119,39 @@ func TestNoSpaceIsRetriable(t *testing.T) {
 	must(t, m.matches(l, rec.Groups))
 }
 
+// TestNoFileHandleIsRetriable has the process run out of file handles, as a flood of connections can make it.
+// Nothing of a record was written then, so that is no reason to end.
+func TestNoFileHandleIsRetriable(t *testing.T) {
+	for _, kind := range []vfs.Kind{vfs.OpCreate, vfs.OpSyncDir} {
+		mem := vfs.NewMem(1)
+		l, _ := mustOpen(t, testOptions(mem))
+		mem.SetHook(func(op vfs.Op) error {
+			if op.Kind == kind {
+				return syscall.EMFILE
+			}
+			return nil
+		})
+		m := model{}
+		var err error
+		for err == nil {
+			rec := record(1, 1, m.group(1).last()+1, 1, 1000)
+			if err = l.Append(rec); err == nil {
+				m.append(rec)
+				must(t, l.Sync())
+			}
+		}
+		wantError(t, err, ErrNoSpace)
+		wantError(t, err, syscall.EMFILE)
+		mem.SetHook(nil)
+		rec := record(1, 1, m.group(1).last()+1, 1, 1000)
+		must(t, l.Append(rec))
+		m.append(rec)
+		must(t, l.Close())
+		l, found := mustOpen(t, testOptions(mem))
+		must(t, m.matches(l, found.Groups))
+	}
+}
+
 // TestOpenOnFullDisk starts where there is no room for a spare: a node must be able to come up to be
 // told to delete something.
 func TestOpenOnFullDisk(t *testing.T) {

@@ -222,10 +222,13 @@ func fill(f vfs.File, from, to int64) error {
 	return nil
 }
 
-// noSpace wraps a full disk's error as ErrNoSpace and leaves others alone.
+// noSpace wraps an error that passes by itself, of a full disk or of a process without file handles, as
+// ErrNoSpace and leaves others alone.
 func noSpace(err error) error {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return fmt.Errorf("%w: %w", ErrNoSpace, err)
+	for _, passing := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EMFILE, syscall.ENFILE} {
+		if errors.Is(err, passing) {
+			return fmt.Errorf("%w: %w", ErrNoSpace, err)
+		}
 	}
 	return err
 }
