@@ -185,8 +185,7 @@ func (c *dataCheck) checkCheckpoints() error {
 }
 
 func (c *dataCheck) checkCheckpoint(info checkpoint.Info) (sound bool, err error) {
-	var keys, values int
-	state, err := loadCheckpoint(info.Path, func(_, value []byte) { keys, values = keys+1, values+len(value) })
+	state, err := loadCheckpoint(info.Path)
 	var damage *checkpoint.CorruptError
 	var unloadable *engine.CorruptError
 	switch {
@@ -203,13 +202,16 @@ func (c *dataCheck) checkCheckpoint(info checkpoint.Info) (sound bool, err error
 		c.damage(info.Path, "its checksums match, but its state contradicts itself: %v", err)
 		return false, nil
 	}
-	c.note(info.Path, "group %d as of entry %d of term %d: %d keys, %d bytes", info.Group, info.Index, info.Term,
-		keys, values)
+	namespaces := 0
+	state.Namespaces(func(engine.Info) bool { namespaces++; return true })
+	keys, bytes := state.Totals()
+	c.note(info.Path, "group %d as of entry %d of term %d: %d namespaces, %d keys, %d bytes in memory",
+		info.Group, info.Index, info.Term, namespaces, keys, bytes)
 	return true, nil
 }
 
 // loadCheckpoint loads a checkpoint as a start does.
-func loadCheckpoint(path string, seen func(key, value []byte)) (*engine.State, error) {
+func loadCheckpoint(path string) (*engine.State, error) {
 	r, err := checkpoint.Open(path)
 	if err != nil {
 		return nil, err
@@ -219,11 +221,7 @@ func loadCheckpoint(path string, seen func(key, value []byte)) (*engine.State, e
 	if err != nil {
 		return nil, err
 	}
-	err = r.Sections(loader.Section, func(key, value []byte) error {
-		seen(key, value)
-		return loader.Put(key, value)
-	})
-	if err != nil {
+	if err := r.Sections(loader.Section, loader.Put); err != nil {
 		return nil, err
 	}
 	state, err := loader.Finish()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/primatomic/primatomic/server"
 	"github.com/primatomic/primatomic/wal"
@@ -48,7 +49,7 @@ func (c *checkCommand) run(w io.Writer) error {
 			damages++
 		}
 		if !c.JSON {
-			fmt.Fprintln(w, f)
+			fmt.Fprintln(w, c.line(f))
 		}
 	})
 	if err != nil {
@@ -63,11 +64,26 @@ func (c *checkCommand) run(w io.Writer) error {
 		}
 	}
 	if !sound {
-		return exit{exitDamage, fmt.Errorf("%s is damaged in %d places; nothing was changed. "+
+		return exit{exitDamage, fmt.Errorf("%s is damaged, findings: %d. Nothing was changed. "+
 			"docs/OPERATIONS.md says how to go on", c.DataDir, damages)}
 	}
 	if !c.JSON {
 		fmt.Fprintf(w, "%s is sound\n", c.DataDir)
 	}
 	return nil
+}
+
+// line prints a finding for people.
+func (c *checkCommand) line(f wal.Finding) string {
+	word, place := "ok      ", f.File
+	if f.Damage {
+		word = "DAMAGED "
+	}
+	if short, err := filepath.Rel(c.DataDir, f.File); err == nil {
+		place = short
+	}
+	if f.Offset > 0 || f.Damage {
+		place += fmt.Sprintf(" at byte %d", f.Offset)
+	}
+	return word + place + ": " + f.Message
 }

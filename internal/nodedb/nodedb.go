@@ -95,17 +95,42 @@ func open(dir string, o Options) (*DB, error) {
 		return nil, err
 	}
 	db := &DB{bolt: file}
-	err = guarded(db.raise)
+	err = db.load()
+	if err == nil {
+		err = guarded(db.raise)
+	}
 	if err == nil {
 		err = removeTemporary(dir)
 	}
-	if errors.Is(err, errPanic) {
-		return nil, err // bbolt may have kept its locks: Close could wait for ever
+	return db.orClose(err)
+}
+
+// orClose returns the DB or, on an error, closes it.
+func (db *DB) orClose(err error) (*DB, error) {
+	switch {
+	case err == nil:
+		return db, nil
+	case errors.Is(err, errPanic): // bbolt may have kept its locks: Close could wait for ever
+		return nil, err
 	}
-	if err != nil {
-		return nil, errors.Join(err, file.Close())
-	}
-	return db, nil
+	return nil, errors.Join(err, db.bolt.Close())
+}
+
+// load reads the record.
+func (db *DB) load() error {
+	return guarded(func() error {
+		return db.bolt.View(func(tx *bolt.Tx) (err error) {
+			stat, err := os.Stat(db.bolt.Path())
+			if err != nil {
+				return err
+			}
+			if stat.Size() < tx.Size() {
+				return fmt.Errorf("%w (it has %d bytes of %d)", ErrDamaged, stat.Size(), tx.Size())
+			}
+			db.record, err = read(tx)
+			return err
+		})
+	})
 }
 
 // Inspect opens an existing node.db without changing anything: the identity is that of the last run. While it is
@@ -128,19 +153,7 @@ func inspect(dir string, o Options) (*DB, error) {
 		return nil, err
 	}
 	db := &DB{bolt: file}
-	err = guarded(func() error {
-		return file.View(func(tx *bolt.Tx) (err error) {
-			db.record, err = read(tx)
-			return err
-		})
-	})
-	if errors.Is(err, errPanic) {
-		return nil, err // bbolt may have kept its locks: Close could wait for ever
-	}
-	if err != nil {
-		return nil, errors.Join(err, file.Close())
-	}
-	return db, nil
+	return db.orClose(db.load())
 }
 
 // openBolt opens an existing file whose page headers have been checked.

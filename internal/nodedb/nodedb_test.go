@@ -250,7 +250,7 @@ func TestDamage(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused := 0
-	try := func(what string, at int, content []byte) {
+	place := func(content []byte) string {
 		dir, err := os.MkdirTemp(dir, "")
 		if err != nil {
 			t.Fatal(err)
@@ -258,13 +258,16 @@ func TestDamage(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, fileName), content, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		seen, seenErr := Inspect(dir, Options{})
+		return dir
+	}
+	try := func(what string, at int, content []byte) {
+		seen, seenErr := Inspect(place(content), Options{})
 		if seenErr == nil {
 			if got, err := seen.Identity(), seen.Close(); err != nil || got.Process != 3 {
 				t.Errorf("%s at %d: Inspect = %+v, %v", what, at, got, err)
 			}
 		}
-		got, err := openAndClose(dir)
+		got, err := openAndClose(place(content))
 		if (err == nil) != (seenErr == nil) {
 			t.Errorf("%s at %d: Open = %v, Inspect = %v", what, at, err, seenErr)
 		}
@@ -283,6 +286,9 @@ func TestDamage(t *testing.T) {
 		try("flip", at, flipped)
 	}
 	for at := 0; at < len(sound); at += 1021 {
+		try("cut", at, sound[:at])
+	}
+	for at := 0; at < len(sound); at += pageBytes {
 		try("cut", at, sound[:at])
 	}
 	if refused == 0 {

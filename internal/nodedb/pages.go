@@ -8,7 +8,8 @@ import (
 
 const (
 	pageBytes    = 4096
-	fileBytesMax = 1 << 20 // node.db has a handful of pages
+	fileBytesMin = 4 * pageBytes // as bbolt begins a file
+	fileBytesMax = 1 << 20       // node.db has a handful of pages
 )
 
 // checkPages reads the page headers before bbolt does: a damaged overflow count would make bbolt mark up to 4
@@ -24,7 +25,7 @@ func checkPages(path string) error {
 	if err != nil {
 		return err
 	}
-	if stat.Size() == 0 || stat.Size()%pageBytes != 0 || stat.Size() > fileBytesMax {
+	if stat.Size() < fileBytesMin || stat.Size()%pageBytes != 0 || stat.Size() > fileBytesMax {
 		return fmt.Errorf("%w (it has %d bytes)", ErrDamaged, stat.Size())
 	}
 	for offset := int64(0); offset < stat.Size(); offset += pageBytes {
