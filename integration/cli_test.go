@@ -129,7 +129,7 @@ func TestRedisCLI(t *testing.T) {
 // cli runs a client command of the binary against a node.
 func (n *node) cli(t testing.TB, args ...string) (stdout, stderr string, status int) {
 	t.Helper()
-	return run(t, n.binary, append(args, "--grpc-addr", n.grpcAddr())...)
+	return run(t, binary(t, lean), append(args, "--grpc-addr", n.grpcAddr())...)
 }
 
 // TestReadmeGRPCSession runs the README's session with the binary as client.

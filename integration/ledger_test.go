@@ -240,6 +240,13 @@ func (l *ledger) auditNumber(t testing.TB, w *wire) {
 	}
 }
 
+// outcomes returns how many calls had which fate.
+func (l *ledger) outcomes() [3]int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.fates
+}
+
 // String sums the ledger up.
 func (l *ledger) String() string {
 	l.mu.Lock()
