@@ -12,8 +12,10 @@ const (
 	// yieldCalls is after how many calls of one entry the namespaces' locks are let go once, so that
 	// readers wait for some 50 us and not for a whole entry.
 	yieldCalls = 64
-	// ridersBytesMax is the size of a run's answers above which a read no longer rides.
-	ridersBytesMax = 1 << 20
+	// ridersBytesMax is the size of a run's answers above which a read no longer rides if it can be answered
+	// later as well, and ridersBytesHard above which it does not even if it cannot.
+	ridersBytesMax  = 1 << 20
+	ridersBytesHard = 64 << 20
 )
 
 // Apply applies committed entries. See raft.StateMachine. It is total: whatever stands in an entry, every
@@ -55,6 +57,7 @@ func (s *Store) applyEntry(data []byte) error {
 		return err
 	}
 	b := s.state.Begin(o.LogTime, o.Seed)
+	defer s.settleAnswered()
 	defer b.End()
 	if o.Reap > 0 {
 		b.Reap(o.Reap)
@@ -68,6 +71,7 @@ func (s *Store) applyEntry(data []byte) error {
 		}
 		if n%yieldCalls == 0 {
 			b.Yield()
+			s.settleAnswered()
 		}
 	}
 	return nil
@@ -107,16 +111,37 @@ func (s *Store) answerWrite(b *engine.Batch, w waiter) error {
 			ride(b, r, i)
 		}
 	}
-	r.settle(w.op, answered)
+	s.answered = append(s.answered, w)
 	return nil
+}
+
+// settleAnswered wakes the connections whose calls have been applied, once others can see what they did and
+// the locks that they will want are free.
+func (s *Store) settleAnswered() {
+	for _, w := range s.answered {
+		w.run.mu.Lock()
+		if !w.run.closed {
+			w.run.settle(w.op, answered)
+		}
+		w.run.mu.Unlock()
+	}
+	clear(s.answered)
+	s.answered = s.answered[:0]
 }
 
 // ride answers a read at the place in the log where the write before it stands. The caller holds r.mu.
 func ride(b *engine.Batch, r *run, i int) {
 	o := &r.ops[i]
-	if r.out.Len() > ridersBytesMax {
-		r.settle(i, unridden)
-		return
+	if held := r.out.Len(); held > ridersBytesMax {
+		follows := r.writeFollows(i)
+		if !follows {
+			r.settle(i, unridden)
+			return
+		}
+		if held > ridersBytesHard {
+			r.settle(i, refused)
+			return
+		}
 	}
 	o.from = r.out.Mark()
 	tx, err := b.Tx(o.call.Credential, o.call.Namespace)

@@ -19,6 +19,8 @@ const (
 	reapMax = 512
 	// tickInterval is the least time between two entries that do nothing but expire keys.
 	tickInterval = 10 * time.Millisecond
+	// wakeMax is how far ahead the next tick is planned.
+	wakeMax = time.Hour
 )
 
 // batcher collects the writes of all connections and makes log entries of them. It is the raft group's
@@ -207,7 +209,8 @@ func (b *batcher) WakeAt() (time.Duration, bool) {
 	if b.tickDue != 0 {
 		return boot, true
 	}
-	delay := time.Duration(earliest-b.store.clock.read()) * time.Millisecond
+	wait := min(earliest-b.store.clock.read(), wakeMax.Milliseconds()) // deadlines may be millennia away
+	delay := time.Duration(wait) * time.Millisecond
 	return max(boot+max(delay, 0), b.tickedAt+tickInterval), true
 }
 

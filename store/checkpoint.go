@@ -130,7 +130,11 @@ func (s *Store) writeCheckpoint(
 	}
 	s.logger.Info("checkpoint written", "index", info.Index, "bytes", info.Bytes,
 		"took", s.source.Boot()-began)
-	return info, s.retire(info)
+	if err := s.retire(info); err != nil {
+		s.logger.Warn("checkpoint is good, but what it replaces is still there; the next one tries again",
+			"error", err)
+	}
+	return info, nil
 }
 
 // retire lets go of what a checkpoint makes unnecessary.
@@ -152,12 +156,16 @@ func (s *Store) retire(newest checkpoint.Info) error {
 	return nil
 }
 
-// pace returns a function that sleeps as long as keeps the checkpoint to its share of the time.
+// pace returns a function that sleeps as long as keeps the checkpoint to its share of the time. It sleeps less
+// the more log has come since the checkpoint began, and not at all when the next one is due: else a
+// checkpoint under load would never catch up with the log that it is to replace.
 func (s *Store) pace() func(int) {
 	last := s.source.Boot()
+	due := float64(max(s.limits.CheckpointBytesMin, s.LastCheckpoint().Bytes))
 	return func(int) {
-		worked := s.source.Boot() - last
-		timer := s.source.NewTimer(worked * (checkpointShare - 1))
+		worked := float64(s.source.Boot() - last)
+		leisure := max(0, 1-float64(s.sinceCheckpoint.Load())/due)
+		timer := s.source.NewTimer(time.Duration(worked * (checkpointShare - 1) * leisure))
 		defer timer.Stop()
 		select {
 		case <-timer.C():

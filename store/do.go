@@ -77,7 +77,6 @@ func (s *Store) extend(
 		o.kind, o.state, o.to = readyOp, answered, r.out.Len()
 	case read:
 		o.kind = riderOp
-		r.riders++
 	case write:
 		if s.answersValue(c) {
 			if r.values == valuesMax { // a gate passed twice does no harm but to EXEC, which it stops itself

@@ -55,6 +55,33 @@ func TestAnswersStandInTheOrderOfTheCalls(t *testing.T) {
 	}
 }
 
+// TestLargeAnswersKeepTheOrder: a read never sees a write that was sent after it, however much was answered
+// before it, and an EXEC of reads is carried out once.
+func TestLargeAnswersKeepTheOrder(t *testing.T) {
+	value := strings.Repeat("v", ridersBytesMax)
+	tests := []struct {
+		name  string
+		lines []string
+		want  string
+	}{
+		{"a write behind", []string{"SET x 1", "GET big", "GET big", "GET a", "SET a 2", "GET a"},
+			"+OK BIG BIG $1 1 +OK $1 2 "},
+		{"no write behind", []string{"SET x 1", "GET big", "GET big", "GET a", "GET a"}, "+OK BIG BIG $1 1 $1 1 "},
+		{"a transaction", []string{"SET x 1", "GET big", "GET big", "MULTI", "GET a", "EXEC", "GET a"},
+			"+OK BIG BIG +OK +QUEUED *1 $1 1 $1 1 "},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			settled(t, func(t *testing.T, n *node) {
+				s := n.session()
+				s.do("SET big "+value, "SET a 1")
+				got := s.do(tt.lines...)
+				expect(t, strings.ReplaceAll(got, "$1048576 "+value, "BIG"), tt.want)
+			})
+		})
+	}
+}
+
 // TestAnsweredAtTheLastMoment: an answer that comes while the connection gives up must not wake the
 // next run that uses the same memory.
 func TestAnsweredAtTheLastMoment(t *testing.T) {
@@ -108,12 +135,17 @@ func TestReadsThatDoNotRideAreBounded(t *testing.T) {
 		s := n.session()
 		value := strings.Repeat("v", answerBytesMax/4)
 		s.do("SET big " + value)
-		for name, lines := range map[string][]string{
-			"one write":   append([]string{"SET a 1"}, slicesRepeat("GET big", 200)...),
-			"many writes": slicesRepeat("SET a 1|GET big|GET big|GET big|GET big|GET big|GET big|GET big", 40),
+		for _, c := range []struct {
+			name  string
+			lines []string
+			limit int
+		}{
+			{"one write", append([]string{"SET a 1"}, slicesRepeat("GET big", 200)...), (valuesMax + 5) * len(value)},
+			{"many writes", slicesRepeat("SET a 1|GET big|GET big|GET big|GET big|GET big|GET big|GET big", 60),
+				ridersBytesHard + 2*len(value)},
 		} {
 			var split []string
-			for _, line := range lines {
+			for _, line := range c.lines {
 				split = append(split, strings.Split(line, "|")...)
 			}
 			all, most := calls(split...), 0
@@ -130,8 +162,8 @@ func TestReadsThatDoNotRideAreBounded(t *testing.T) {
 				n.settle()
 				synctest.Wait()
 			}
-			if limit := (valuesMax + 5) * len(value); most > limit {
-				t.Errorf("%s: %d bytes of answers at once, want at most %d", name, most, limit)
+			if most > c.limit {
+				t.Errorf("%s: %d bytes of answers at once, want at most %d", c.name, most, c.limit)
 			}
 		}
 	})
@@ -143,6 +175,33 @@ func slicesRepeat(s string, n int) []string {
 		all = append(all, s)
 	}
 	return all
+}
+
+// TestReadsSeeNothingSentAfterThem: a read that stands before a write of its submission is answered before it,
+// however large the answers are and whatever becomes of the writes.
+func TestReadsSeeNothingSentAfterThem(t *testing.T) {
+	settled(t, func(t *testing.T, n *node) {
+		s := n.session()
+		big := strings.Repeat("v", ridersBytesMax)
+		s.do("SET big "+big, "SET a 1")
+		answers := s.do("SET x 1", "GET big", "GET big", "GET a", "SET a 2", "GET a")
+		if want := "$1 1 +OK $1 2 "; !strings.HasSuffix(answers, want) {
+			t.Errorf("the answers end in %q, want %q", answers[max(0, len(answers)-60):], want)
+		}
+	})
+}
+
+// TestExecOfReadsIsAnsweredOnce: an EXEC that no longer fits into what is sent at once has taken its
+// transaction, so it cannot be left for the next call of Do.
+func TestExecOfReadsIsAnsweredOnce(t *testing.T) {
+	settled(t, func(t *testing.T, n *node) {
+		s := n.session()
+		s.do("SET big "+strings.Repeat("v", ridersBytesMax), "SET a 1")
+		answers := s.do("SET x 1", "GET big", "GET big", "MULTI", "GET a", "EXEC")
+		if want := "*1 $1 1 "; !strings.HasSuffix(answers, want) {
+			t.Errorf("the answers end in %q, want %q", answers[max(0, len(answers)-60):], want)
+		}
+	})
 }
 
 // TestFailedStoreDoesNothingMore: after an entry that cannot be applied nothing behind it is, and no

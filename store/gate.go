@@ -62,6 +62,10 @@ func (s *Store) route(
 			out.Error(err)
 			return done
 		}
+		if s.diskFull.Load() && grows(c) { // it may have been queued when there was room
+			out.Error(command.ErrDiskFull)
+			return done
+		}
 	}
 	switch c.Class() {
 	case command.Read:
@@ -77,7 +81,7 @@ func (s *Store) route(
 // all that the connection sent before.
 func (s *Store) mustWait(session *command.Session, c *command.Call, before *run) bool {
 	switch {
-	case c.Spec == s.exec && (before.values >= valuesMax || before.riders > ridersMax):
+	case c.Spec == s.exec && before.values >= valuesMax:
 		return true
 	case c.Spec == s.exec: // what is queued of class Conn may look for what earlier calls have made
 		return slices.ContainsFunc(session.Multi.Queue, func(queued command.Call) bool {
@@ -87,8 +91,6 @@ func (s *Store) mustWait(session *command.Session, c *command.Call, before *run)
 		return true
 	case session.Multi.Active && !c.Spec.Flags.Has(command.MultiNow):
 		return false
-	case before.riders > ridersMax && c.Spec.Class() == command.Write:
-		return true
 	}
 	return c.Spec.Class() == command.Read && !c.Spec.Flags.Has(command.Fast)
 }
@@ -96,10 +98,6 @@ func (s *Store) mustWait(session *command.Session, c *command.Call, before *run)
 // valuesMax bounds the calls of one run that answer with a value each: their answers are held until the whole
 // run is answered, 256 MiB of them at most.
 const valuesMax = 16
-
-// ridersMax bounds the reads that may stand before the last write of a run: if they do not ride, their answers
-// are held with the rest, 256 MiB of them at most.
-const ridersMax = 16
 
 // answersValue reports whether a write may have a large answer.
 func (s *Store) answersValue(c *command.Call) bool { return c.Spec == s.exec || c.AnswersValue() }

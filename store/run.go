@@ -1,6 +1,7 @@
 package store
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/primatomic/primatomic/command"
@@ -17,7 +18,6 @@ type run struct {
 	closed bool           // the connection has stopped waiting: out is its own again; guarded by mu
 	done   chan struct{}  // gets one value when left falls to 0
 	values int            // writes that answer with a value
-	riders int            // reads behind the first write
 
 	// Owned by the batcher, guarded by its mutex.
 	taken int // ops before this one have left the queue
@@ -63,7 +63,7 @@ func (s *Store) newRun(out *command.Reply) *run {
 func (s *Store) recycle(r *run) {
 	clear(r.ops)
 	r.ops, r.out, r.closed = r.ops[:0], nil, false
-	r.left, r.taken, r.bytes, r.values, r.riders = 0, 0, 0, 0, 0
+	r.left, r.taken, r.bytes, r.values = 0, 0, 0, 0
 	s.runs.Put(r)
 }
 
@@ -88,19 +88,29 @@ func (r *run) settle(i int, state opState) {
 	}
 }
 
-// refuse settles a write that certainly was not applied, and the riders that hung on it.
+// refuse settles a write that certainly was not applied, and the riders that hung on it. A rider may only be
+// answered later where no write of its run follows: it must not see what was sent after it.
 func (r *run) refuse(i int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed || r.ops[i].state != pending {
 		return
 	}
+	left := unridden
+	if r.writeFollows(i) {
+		left = refused
+	}
 	for j := i + 1; j < len(r.ops) && r.ops[j].kind != writeOp; j++ {
 		if r.ops[j].kind == riderOp {
-			r.settle(j, unridden)
+			r.settle(j, left)
 		}
 	}
 	r.settle(i, refused)
+}
+
+// writeFollows reports whether a write stands behind op i.
+func (r *run) writeFollows(i int) bool {
+	return slices.ContainsFunc(r.ops[i+1:], func(o op) bool { return o.kind == writeOp })
 }
 
 // giveUp ends the wait: what is still pending is unknown from here on. It reports whether anything
@@ -136,10 +146,11 @@ func (r *run) inOrder(start int) bool {
 	return true
 }
 
-// lastDone returns the last call of the run that is done and must be answered with it.
+// lastDone returns the last call of the run that must be answered with it: one that is done, or an EXEC,
+// which has taken its transaction from the session.
 func (r *run) lastDone() int {
 	i := len(r.ops) - 1
-	for r.ops[i].state == unridden {
+	for r.ops[i].state == unridden && r.ops[i].call.Sub == nil {
 		i--
 	}
 	return i

@@ -74,6 +74,7 @@ type Store struct {
 	applied   position
 	opened    opened
 	scratch   command.Reply
+	answered  []waiter // applied, their connections not woken yet
 	replaying bool
 
 	checkpoints     checkpoints
