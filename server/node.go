@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/primatomic/primatomic/auth"
 	"github.com/primatomic/primatomic/command"
 	"github.com/primatomic/primatomic/engine"
 	"github.com/primatomic/primatomic/internal/clock"
@@ -30,7 +31,7 @@ type node struct {
 
 func newNode(config Config, c *core) *node {
 	return &node{
-		config: config, id: fmt.Sprintf("%016x%016x%08x", c.identity.Cluster, c.identity.Node, c.identity.Process),
+		config: config, id: runID(c.identity),
 		started: clock.System.Now(), clock: clock.System, store: c.store, group: c.group,
 	}
 }
@@ -197,14 +198,14 @@ func (n *node) raftInfo() []command.InfoField {
 	)
 }
 
-// keyspaceInfo tells the numbered databases of the session's credential that hold keys.
+// keyspaceInfo tells the numbered databases that hold keys, of those that the session may read.
 func (n *node) keyspaceInfo(s *command.Session) []command.InfoField {
 	var list []command.InfoField
 	if s.Principal == nil {
 		return list
 	}
 	for _, info := range n.store.Namespaces(s.Principal.Credential) {
-		if info.Number >= 0 && info.Keys > 0 {
+		if info.Number >= 0 && info.Keys > 0 && s.Principal.May(auth.Read, info.Name) {
 			list = append(list, command.InfoField{
 				Name:  fmt.Sprintf("db%d", info.Number),
 				Value: fmt.Sprintf("keys=%d,expires=%d,avg_ttl=0", info.Keys, 0),
