@@ -6,7 +6,7 @@ VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 LDFLAGS  := -X github.com/primatomic/primatomic/server.version=$(VERSION)
 FUZZTIME ?= 30s
 
-.PHONY: help build run test unit lint bench fuzz proto tools clean
+.PHONY: help build run test unit lint bench fuzz docs proto tools clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ fuzz: ## Run every fuzz target for FUZZTIME each.
 			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
 		done; \
 	done
+
+docs: ## Write docs/COMMANDS.md and docs/CONFIGURATION.md from the tables in the code.
+	$(GO) test ./command ./cmd/primatomic -run '^TestReference$$' -update
 
 proto: ## Generate the Go code of the gRPC API.
 	./proto/generate.sh

@@ -15,7 +15,7 @@ import (
 type serveCommand struct {
 	server.Config `embed:""`
 
-	File kong.ConfigFlag `name:"config" help:"TOML file with settings, one key per flag and of the flag's name. Flags and environment variables win over it."`
+	File kong.ConfigFlag `name:"config" placeholder:"FILE" help:"TOML file with settings, one key per flag and of the flag's name. Flags and environment variables win over it."`
 }
 
 // Run runs a node until a signal ends it: the first SIGTERM or interrupt drains it, a second one ends
