@@ -55,33 +55,6 @@ func TestAnswersStandInTheOrderOfTheCalls(t *testing.T) {
 	}
 }
 
-// TestLargeAnswersKeepTheOrder: a read never sees a write that was sent after it, however much was answered
-// before it, and an EXEC of reads is carried out once.
-func TestLargeAnswersKeepTheOrder(t *testing.T) {
-	value := strings.Repeat("v", ridersBytesMax)
-	tests := []struct {
-		name  string
-		lines []string
-		want  string
-	}{
-		{"a write behind", []string{"SET x 1", "GET big", "GET big", "GET a", "SET a 2", "GET a"},
-			"+OK BIG BIG $1 1 +OK $1 2 "},
-		{"no write behind", []string{"SET x 1", "GET big", "GET big", "GET a", "GET a"}, "+OK BIG BIG $1 1 $1 1 "},
-		{"a transaction", []string{"SET x 1", "GET big", "GET big", "MULTI", "GET a", "EXEC", "GET a"},
-			"+OK BIG BIG +OK +QUEUED *1 $1 1 $1 1 "},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			settled(t, func(t *testing.T, n *node) {
-				s := n.session()
-				s.do("SET big "+value, "SET a 1")
-				got := s.do(tt.lines...)
-				expect(t, strings.ReplaceAll(got, "$1048576 "+value, "BIG"), tt.want)
-			})
-		})
-	}
-}
-
 // TestAnsweredAtTheLastMoment: an answer that comes while the connection gives up must not wake the
 // next run that uses the same memory.
 func TestAnsweredAtTheLastMoment(t *testing.T) {
