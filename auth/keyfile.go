@@ -135,6 +135,9 @@ func secretOf(data []byte) ([]byte, error) {
 		return nil, fmt.Errorf("this is %s, not a secret; give public keys as PEM "+
 			"(openssl pkey -pubin -inform DER -in FILE) or as a JWKS", kind)
 	}
+	if kind := document(data); kind != "" {
+		return nil, fmt.Errorf("this is %s, not a secret; replace key files whole, by rename", kind)
+	}
 	if text := bytes.TrimRight(data, "\r\n"); isPrintable(text) {
 		data = text
 	}
@@ -167,6 +170,32 @@ func publicByNature(data []byte) string {
 	}
 	if _, err := x509.ParseCertificate(data); err == nil {
 		return "a certificate in DER form"
+	}
+	return ""
+}
+
+// document says what data is if it is the beginning of JSON or HTML, "" if it is neither: a JWKS of which
+// only a part has been written yet, or the page that a download got in its place. Both are public.
+func document(data []byte) string {
+	for _, c := range data {
+		if c < ' ' && c != '\t' && c != '\r' && c != '\n' { // random bytes, not text
+			return ""
+		}
+	}
+	text := bytes.TrimSpace(bytes.TrimPrefix(data, []byte("\ufeff")))
+	if len(text) == 0 {
+		return ""
+	}
+	var next byte // 0: the text ends with its first byte
+	if rest := bytes.TrimSpace(text[1:]); len(rest) > 0 {
+		next = rest[0]
+	}
+	letter := next|0x20 >= 'a' && next|0x20 <= 'z'
+	switch {
+	case text[0] == '{' && (next == '"' || next == 0), text[0] == '[' && (next == '{' || next == 0):
+		return "JSON that was cut short"
+	case text[0] == '<' && (letter || next == '!' || next == '?'):
+		return "HTML or XML"
 	}
 	return ""
 }
