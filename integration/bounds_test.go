@@ -121,7 +121,8 @@ func TestGarbageAtGRPC(t *testing.T) {
 		_, _ = conn.Write([]byte(garbage)) // the node may close it halfway
 		_ = conn.Close()
 	}
-	if _, err := n.keyValue(t, "").PutKey(t.Context(), &pb.PutKeyRequest{Namespace: "0", Key: "k"}); err != nil {
+	_, err := n.keyValue(t, "").PutKey(t.Context(), &pb.PutKeyRequest{Namespace: "0", Key: "k"})
+	if err != nil {
 		t.Error(err)
 	}
 }

@@ -173,7 +173,8 @@ func TestReadmeAuthSession(t *testing.T) {
 	if out != "OK\n" {
 		t.Errorf("redis-cli -a says %q, %q", out, stderr)
 	}
-	out, _, _ = run(t, redisCLI, "-p", port, "--no-auth-warning", "--user", "alice", "--pass", token, "GET", "mine")
+	out, _, _ = run(t, redisCLI,
+		"-p", port, "--no-auth-warning", "--user", "alice", "--pass", token, "GET", "mine")
 	if out != "1\n" {
 		t.Errorf("redis-cli --user says %q", out)
 	}
@@ -228,7 +229,9 @@ func TestCLI(t *testing.T) {
 	if out, _, status := run(t, n.binary, "version"); status != 0 || !strings.HasPrefix(out, "primatomic ") {
 		t.Errorf("version says %q and ends with %d", out, status)
 	}
-	if _, stderr, status := run(t, n.binary, "token", "new", "--key", writeFile(t, "k", "short"), "--credential", "a"); status == 0 {
+	short := writeFile(t, "k", "short")
+	_, stderr, status := run(t, n.binary, "token", "new", "--key", short, "--credential", "a")
+	if status == 0 {
 		t.Errorf("a short key was accepted: %q", stderr)
 	}
 }
@@ -254,7 +257,7 @@ func TestFlagsRefused(t *testing.T) {
 			"--resp-addr", "127.0.0.1:0", "--grpc-addr", "127.0.0.1:0"}
 		_, stderr, status := run(t, path, append(args, strings.Fields(test.flags)...)...)
 		if status == 0 || !strings.Contains(stderr, test.want) {
-			t.Errorf("serve %s ends with %d and says %q, want %q in it", test.flags, status, stderr, test.want)
+			t.Errorf("serve %s ends with %d and says %q, want %q", test.flags, status, stderr, test.want)
 		}
 	}
 	startNode(t, "--resp-addr", "0.0.0.0:0", "--insecure")

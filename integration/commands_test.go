@@ -206,7 +206,8 @@ func testExpiry(x context.Context, c *caller) {
 	is(c, true, c.ExpireGT(x, "k", time.Hour))
 	is(c, false, c.ExpireLT(x, "k", 2*time.Hour))
 	is(c, true, c.ExpireXX(x, "k", time.Minute))
-	c.fails("ERR GT and LT options at the same time are not compatible", c.Do(x, "EXPIRE", "k", "1", "GT", "LT"))
+	c.fails("ERR GT and LT options at the same time are not compatible",
+		c.Do(x, "EXPIRE", "k", "1", "GT", "LT"))
 	is(c, false, c.Expire(x, "no", time.Minute))
 	is(c, true, c.Persist(x, "k"))
 	is(c, false, c.Persist(x, "k"))
@@ -260,7 +261,9 @@ func testServer(x context.Context, c *caller) {
 	c.holds("COMMAND describes GET", get != nil && get.Arity == 2 && get.ReadOnly &&
 		get.FirstKeyPos == 1 && get.LastKeyPos == 1 && get.StepCount == 1)
 	c.says([]any{"a", "b"}, "COMMAND", "GETKEYS", "MSET", "a", "1", "b", "2")
-	for _, field := range []string{"redis_version:7.2", "maxmemory_policy:noeviction", "loading:0", "role:master"} {
+	for _, field := range []string{
+		"redis_version:7.2", "maxmemory_policy:noeviction", "loading:0", "role:master",
+	} {
 		c.holds("INFO has "+field, strings.Contains(c.Info(x).Val(), field))
 	}
 	is(c, map[string]string{"databases": "16"}, c.ConfigGet(x, "databases"))

@@ -125,7 +125,8 @@ func TestDamagedCheckpoint(t *testing.T) {
 		damaged[at] ^= 1 << rng.IntN(8)
 		overwrite(t, path, damaged)
 		says := n.refusal(t)
-		if !strings.Contains(says, strings.TrimSuffix(path, filepath.Ext(path))) || !damagedAt.MatchString(says) {
+		stem := strings.TrimSuffix(path, filepath.Ext(path))
+		if !strings.Contains(says, stem) || !damagedAt.MatchString(says) {
 			t.Errorf("the byte at %d of %s is wrong, and the node says: %s", at, path, says)
 		}
 		overwrite(t, path, sound)
@@ -143,7 +144,8 @@ func TestTornTail(t *testing.T) {
 	const keys, size = 40, 64 << 10
 	n.fill(t, keys, size)
 	w := n.wire(t)
-	w.send(t, frame("SET", "last", strings.Repeat("x", 200<<10))+frame("SET", "more", strings.Repeat("x", 200<<10)))
+	large := strings.Repeat("x", 200<<10)
+	w.send(t, frame("SET", "last", large)+frame("SET", "more", large))
 	if _, err := w.get(); err != nil {
 		t.Fatal(err)
 	}

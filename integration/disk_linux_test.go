@@ -81,7 +81,8 @@ func diskNode(t testing.TB, bytes int, flags ...string) (*node, string) {
 	return n, disk
 }
 
-// TestDiskNearlyFull: below the reserve writes that grow are refused, all else goes on, and it ends by itself.
+// TestDiskNearlyFull: below the reserve writes that grow are refused, all else goes on, and it ends by
+// itself.
 func TestDiskNearlyFull(t *testing.T) {
 	n, disk := diskNode(t, 256<<20, "--disk-reserve", "32MiB")
 	w, kv, ctx := n.wire(t), n.keyValue(t, ""), t.Context()
@@ -92,12 +93,16 @@ func TestDiskNearlyFull(t *testing.T) {
 		a := w.do(t, "SET", "k", "v")
 		return a.prefix() == "DISKFULL"
 	})
-	for _, line := range []string{"APPEND count 1", "INCR count", "MSET a 1 b 2", "CAS count 1 2", "SETRANGE count 5 x"} {
+	for _, line := range []string{
+		"APPEND count 1", "INCR count", "MSET a 1 b 2", "CAS count 1 2", "SETRANGE count 5 x",
+	} {
 		expectPrefix(t, w.do(t, strings.Fields(line)...), "DISKFULL")
 	}
 	_, err := kv.PutKey(ctx, &pb.PutKeyRequest{Namespace: "0", Key: "k", Value: []byte("v")})
 	expectStatus(t, err, codes.ResourceExhausted, "DISK_FULL")
-	for _, line := range []string{"GET fill:1", "EXPIRE fill:2 100", "DEL fill:49", "PERSIST fill:2", "DBSIZE", "PING"} {
+	for _, line := range []string{
+		"GET fill:1", "EXPIRE fill:2 100", "DEL fill:49", "PERSIST fill:2", "DBSIZE", "PING",
+	} {
 		expectPrefix(t, w.do(t, strings.Fields(line)...), "")
 	}
 	if _, err := kv.DeleteKey(ctx, &pb.DeleteKeyRequest{Namespace: "0", Key: "fill:48"}); err != nil {

@@ -233,7 +233,9 @@ func TestLongList(t *testing.T) {
 	expectStatus(t, err, codes.ResourceExhausted, "LIST_TOO_LARGE")
 	met, after := 0, []byte(nil)
 	for {
-		page, err := kv.ListKeys(ctx, &pb.ListKeysRequest{Namespace: "0", Limit: proto.Uint64(5000), StartAfter: after})
+		page, err := kv.ListKeys(ctx, &pb.ListKeysRequest{
+			Namespace: "0", Limit: proto.Uint64(5000), StartAfter: after,
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -279,7 +281,8 @@ func TestCallDeadline(t *testing.T) {
 func TestHealthAndReflection(t *testing.T) {
 	conn := startNode(t).dial(t, "")
 	for _, service := range []string{"", "primatomic.v1.KeyValue"} {
-		reply, err := healthv1.NewHealthClient(conn).Check(t.Context(), &healthv1.HealthCheckRequest{Service: service})
+		ask := &healthv1.HealthCheckRequest{Service: service}
+		reply, err := healthv1.NewHealthClient(conn).Check(t.Context(), ask)
 		if err != nil || reply.Status != healthv1.HealthCheckResponse_SERVING {
 			t.Errorf("health of %q: %v, %v", service, reply, err)
 		}
@@ -288,8 +291,11 @@ func TestHealthAndReflection(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ask := &reflectionv1.ServerReflectionRequest_FileContainingSymbol{FileContainingSymbol: "primatomic.v1.KeyValue"}
-	if err := stream.Send(&reflectionv1.ServerReflectionRequest{MessageRequest: ask}); err != nil {
+	if err := stream.Send(&reflectionv1.ServerReflectionRequest{
+		MessageRequest: &reflectionv1.ServerReflectionRequest_FileContainingSymbol{
+			FileContainingSymbol: "primatomic.v1.KeyValue",
+		},
+	}); err != nil {
 		t.Fatal(err)
 	}
 	reply, err := stream.Recv()

@@ -145,7 +145,8 @@ func TestCheckerCatchesPlantedFaults(t *testing.T) {
 		return c
 	}
 	cas := func(expect, value string, done bool, from, to int64) call {
-		return call{operation{name: "cas", key: "k", value: value, expect: expect}, from, to, outcome{done: done}}
+		o := operation{name: "cas", key: "k", value: value, expect: expect}
+		return call{o, from, to, outcome{done: done}}
 	}
 	del := func(done bool, from, to int64) call {
 		return call{operation{name: "del", key: "k"}, from, to, outcome{done: done}}
@@ -157,7 +158,8 @@ func TestCheckerCatchesPlantedFaults(t *testing.T) {
 	}{
 		{"in order", []call{set("1", 0, 1), get("1", 2, 3), set("2", 4, 5), get("2", 6, 7)}, true},
 		{"stale read", []call{set("1", 0, 1), set("2", 2, 3), get("1", 4, 5)}, false},
-		{"old value while the new one is on its way", []call{set("1", 0, 1), set("2", 2, 9), get("1", 4, 5)}, true},
+		{"old value while the new one is on its way",
+			[]call{set("1", 0, 1), set("2", 2, 9), get("1", 4, 5)}, true},
 		{"two reads back in time",
 			[]call{set("1", 0, 1), set("2", 2, 9), get("2", 3, 4), get("1", 5, 6)}, false},
 		{"lost write", []call{set("1", 0, 1), get("", 2, 3)}, false},
@@ -165,8 +167,10 @@ func TestCheckerCatchesPlantedFaults(t *testing.T) {
 		{"unknown write seen and gone", []call{lost(set("1", 0, 0)), get("1", 2, 3), get("", 4, 5)}, false},
 		{"read before the write was sent", []call{get("1", 0, 1), lost(set("1", 2, 0))}, false},
 		{"the same increment twice", []call{incr("1", 0, 1), incr("1", 2, 3)}, false},
-		{"two winners of a swap", []call{set("1", 0, 1), cas("1", "2", true, 2, 5), cas("1", "3", true, 2, 5)}, false},
-		{"a winner and a loser", []call{set("1", 0, 1), cas("1", "2", true, 2, 5), cas("1", "3", false, 2, 5)}, true},
+		{"two winners of a swap",
+			[]call{set("1", 0, 1), cas("1", "2", true, 2, 5), cas("1", "3", true, 2, 5)}, false},
+		{"a winner and a loser",
+			[]call{set("1", 0, 1), cas("1", "2", true, 2, 5), cas("1", "3", false, 2, 5)}, true},
 		{"deleted and back", []call{set("1", 0, 1), del(true, 2, 3), get("1", 4, 5)}, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -31,9 +31,9 @@ func TestKillLoop(t *testing.T) {
 	for round := range rounds {
 		g := startLoad(t, n, l, round)
 		enough := 100 + rng.Int64N(2500)
-		eventually(t, time.Minute, "enough writes are acknowledged", func() bool { return g.acked.Load() >= enough })
-		// Early rounds let a checkpoint end, which later ones would wait long for: a checkpoint is paced. So the
-		// next start loads one, and the log behind it.
+		g.await(enough)
+		// Early rounds let a checkpoint end, which later ones would wait long for: a checkpoint is paced.
+		// So the next start loads one, and the log behind it.
 		if round%6 == 2 && round < 12 {
 			n.awaitCheckpoint()
 		}

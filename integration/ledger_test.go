@@ -196,7 +196,7 @@ func (l *ledger) auditClaim(t testing.TB, c *claim, values []answer) {
 		switch {
 		case value.null:
 		case value.text != contents(c.keys[i], c.size):
-			t.Errorf("%s holds %d bytes that were never written: %.100q", c.keys[i], len(value.text), value.text)
+			t.Errorf("%s holds what was never written: %.100q", c.keys[i], value.text)
 		default:
 			present++
 		}
@@ -218,7 +218,7 @@ func (l *ledger) auditClaim(t testing.TB, c *claim, values []answer) {
 	}
 }
 
-// auditNumber checks that there is nothing but what was written. It comes after all claims are known.
+// auditNumber checks that there is nothing but what was written, once all fates are known.
 func (l *ledger) auditNumber(t testing.TB, w *wire) {
 	t.Helper()
 	want := int64(0)

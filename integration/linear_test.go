@@ -15,8 +15,8 @@ import (
 	pb "github.com/primatomic/primatomic/proto/primatomic/v1"
 )
 
-// door carries operations out over one of the two doors, together if it can. It tells of each what it was told;
-// of those behind the end nothing. broken says that its connection is of no more use.
+// door carries operations out over one of the two doors, together if it can, and tells of each what it was
+// told. broken says that its connection is of no more use.
 type door interface {
 	do(together []operation) (told []outcome, broken bool)
 }
@@ -122,7 +122,9 @@ func (n *node) doorOf(t testing.TB, client int) (door, []string) {
 
 // clients lets concurrent clients work on few keys, each until it has made so many operations or its
 // connection breaks.
-func (n *node) clients(t testing.TB, h *history, rng *rand.Rand, clients, operations int, keys []string) func() {
+func (n *node) clients(
+	t testing.TB, h *history, rng *rand.Rand, clients, operations int, keys []string,
+) (wait func()) {
 	t.Helper()
 	var working sync.WaitGroup
 	for client := range clients {

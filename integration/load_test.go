@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
@@ -50,6 +51,14 @@ func startLoad(t testing.TB, n *node, l *ledger, round int) *load {
 func (g *load) stop() {
 	close(g.ended)
 	g.working.Wait()
+}
+
+// await waits until so many writes are acknowledged.
+func (g *load) await(enough int64) {
+	g.t.Helper()
+	eventually(g.t, time.Minute, "enough writes are acknowledged", func() bool {
+		return g.acked.Load() >= enough
+	})
 }
 
 // wait waits until the load has ended because the node has.
@@ -193,8 +202,11 @@ func (g *load) mset(w *wire, worker string, i int) bool {
 // multi writes two keys and increments a counter in one transaction.
 func (g *load) multi(w *wire, worker string, i int) bool {
 	c := &claim{size: 50, keys: []string{g.name(worker, 2*i), g.name(worker, 2*i+1)}}
-	err := w.put(frame("MULTI") + frame("SET", c.keys[0], contents(c.keys[0], c.size)) + frame("INCR", "count:multi") +
-		frame("SET", c.keys[1], contents(c.keys[1], c.size)) + frame("EXEC"))
+	err := w.put(frame("MULTI") +
+		frame("SET", c.keys[0], contents(c.keys[0], c.size)) +
+		frame("INCR", "count:multi") +
+		frame("SET", c.keys[1], contents(c.keys[1], c.size)) +
+		frame("EXEC"))
 	var a answer
 	for range 5 {
 		if err == nil {

@@ -103,8 +103,8 @@ func TestHostilePackets(t *testing.T) {
 	}
 }
 
-// TestHalfSentValues: many connections each bring a part of a large value and stop. What is held follows what has
-// arrived, not what was announced, and is free again when they are gone.
+// TestHalfSentValues: many connections each bring a part of a large value and stop. What is held follows what
+// has arrived, not what was announced, and is free again when they are gone.
 func TestHalfSentValues(t *testing.T) {
 	n := leanNode(t)
 	const conns, part = 60, 256 << 10
@@ -143,7 +143,8 @@ func (n *node) expectMemory(t testing.TB, most int64) {
 	})
 }
 
-// TestIdleConnectionsAreSmall: a connection that has sent and fetched a value of 16 MiB holds no memory for it.
+// TestIdleConnectionsAreSmall: a connection that has sent and fetched a value of 16 MiB holds no memory for
+// it.
 func TestIdleConnectionsAreSmall(t *testing.T) {
 	n := leanNode(t)
 	value := strings.Repeat("v", 16<<20)

@@ -7,6 +7,15 @@ import (
 	"testing"
 )
 
+// frames returns commands as clients send them; blanks stand between arguments.
+func frames(lines ...string) string {
+	var b strings.Builder
+	for _, line := range lines {
+		b.WriteString(frame(strings.Fields(line)...))
+	}
+	return b.String()
+}
+
 // TestProtocol sends bytes and holds what comes back against the bytes wanted.
 func TestProtocol(t *testing.T) {
 	n := startNode(t)
@@ -17,32 +26,31 @@ func TestProtocol(t *testing.T) {
 		{"inline blanks", "  ECHO   x  \r\n", "$1\r\nx\r\n"},
 		{"inline empty lines", "\r\n\r\n\nPING\r\n", "+PONG\r\n"},
 		{"no arguments", "*0\r\n*-1\r\nPING\r\n", "+PONG\r\n"},
-		{"frames and lines", "*1\r\n$4\r\nPING\r\nECHO y\r\n*1\r\n$4\r\nPING\r\n", "+PONG\r\n$1\r\ny\r\n+PONG\r\n"},
-		{"lower case", frame("ping"), "+PONG\r\n"},
+		{"frames and lines", frames("PING") + "ECHO y\r\n" + frames("PING"), "+PONG\r\n$1\r\ny\r\n+PONG\r\n"},
+		{"lower case", frames("ping"), "+PONG\r\n"},
 		{"empty argument", frame("ECHO", ""), "$0\r\n\r\n"},
-		{"error keeps order", frame("NOSUCH") + frame("PING") + frame("GET") + frame("PING"),
+		{"error keeps order", frames("NOSUCH", "PING", "GET", "PING"),
 			"-ERR unknown command 'NOSUCH', with args beginning with: \r\n+PONG\r\n" +
 				"-ERR wrong number of arguments for 'get' command\r\n+PONG\r\n"},
 		{"error with line breaks", frame("NO\r\nSUCH"),
 			"-ERR unknown command 'NO  SUCH', with args beginning with: \r\n"},
-		{"reply skip", frame("CLIENT", "REPLY", "SKIP") + frame("ECHO", "a") + frame("ECHO", "b"), "$1\r\nb\r\n"},
-		{"reply off and on", frame("CLIENT", "REPLY", "OFF") + frame("SET", "off", "1") + frame("NOSUCH") +
-			frame("GET", "off") + frame("CLIENT", "REPLY", "ON") + frame("GET", "off"), "+OK\r\n$1\r\n1\r\n"},
+		{"reply skip", frames("CLIENT REPLY SKIP", "ECHO a", "ECHO b"), "$1\r\nb\r\n"},
+		{"reply off and on",
+			frames("CLIENT REPLY OFF", "SET off 1", "NOSUCH", "GET off", "CLIENT REPLY ON", "GET off"), "+OK\r\n$1\r\n1\r\n"},
 		{"hello 3 nulls", frame("HELLO", "3", "SETNAME", "bad name") + frame("GET", "none"),
 			"-ERR Client names cannot contain spaces, newlines or special characters.\r\n$-1\r\n"},
-		{"multi", frame("MULTI") + frame("SET", "m", "1") + frame("GET", "m") + frame("EXEC") + frame("GET", "m"),
+		{"multi", frames("MULTI", "SET m 1", "GET m", "EXEC", "GET m"),
 			"+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n$1\r\n1\r\n$1\r\n1\r\n"},
-		{"multi refused", frame("SET", "m", "0") + frame("MULTI") + frame("SET", "m") + frame("EXEC") + frame("GET", "m"),
+		{"multi refused", frames("SET m 0", "MULTI", "SET m", "EXEC", "GET m"),
 			"+OK\r\n+OK\r\n-ERR wrong number of arguments for 'set' command\r\n" +
 				"-EXECABORT Transaction discarded because of previous errors.\r\n$1\r\n0\r\n"},
-		{"multi nested", frame("MULTI") + frame("MULTI") + frame("DISCARD") + frame("EXEC"),
+		{"multi nested", frames("MULTI", "MULTI", "DISCARD", "EXEC"),
 			"+OK\r\n-ERR MULTI calls can not be nested\r\n+OK\r\n-ERR EXEC without MULTI\r\n"},
-		{"multi empty", frame("MULTI") + frame("EXEC"), "+OK\r\n*0\r\n"},
-		{"read your write", frame("SET", "r", "1") + frame("GET", "r") + frame("INCR", "r") + frame("GET", "r") +
-			frame("DEL", "r") + frame("GET", "r") + frame("EXISTS", "r"),
+		{"multi empty", frames("MULTI", "EXEC"), "+OK\r\n*0\r\n"},
+		{"read your write", frames("SET r 1", "GET r", "INCR r", "GET r", "DEL r", "GET r", "EXISTS r"),
 			"+OK\r\n$1\r\n1\r\n:2\r\n$1\r\n2\r\n:1\r\n$-1\r\n:0\r\n"},
-		{"select between", frame("SET", "s", "0") + frame("SELECT", "7") + frame("GET", "s") + frame("SET", "s", "7") +
-			frame("SELECT", "0") + frame("GET", "s"), "+OK\r\n+OK\r\n$-1\r\n+OK\r\n+OK\r\n$1\r\n0\r\n"},
+		{"select between", frames("SET s 0", "SELECT 7", "GET s", "SET s 7", "SELECT 0", "GET s"),
+			"+OK\r\n+OK\r\n$-1\r\n+OK\r\n+OK\r\n$1\r\n0\r\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w := n.wire(t)
@@ -181,7 +189,8 @@ func TestPipelineOrder(t *testing.T) {
 			fmt.Fprintf(&want, ":%d\r\n", map[bool]int{true: 1}[some])
 		case 5:
 			send.WriteString(frame("LLEN", key, "x", "y") + frame("DBSIZE"))
-			want.WriteString("-ERR unknown command 'LLEN', with args beginning with: '" + key + "' 'x' 'y' \r\n")
+			const unknown = "-ERR unknown command 'LLEN', with args beginning with: '%s' 'x' 'y' \r\n"
+			fmt.Fprintf(&want, unknown, key)
 			fmt.Fprintf(&want, ":%d\r\n", len(model))
 		}
 	}

@@ -95,7 +95,8 @@ func TestGoRedisTxPipeline(t *testing.T) {
 		after = p.Get(t.Context(), "text")
 		return nil
 	})
-	if err == nil || failed.Err() == nil || failed.Err().Error() != "ERR value is not an integer or out of range" {
+	const notInteger = "ERR value is not an integer or out of range"
+	if err == nil || failed.Err() == nil || failed.Err().Error() != notInteger {
 		t.Errorf("INCR of a text: %v, %v", err, failed.Err())
 	}
 	if got, err := after.Result(); err != nil || got != "later" {
@@ -106,7 +107,7 @@ func TestGoRedisTxPipeline(t *testing.T) {
 		p.Do(t.Context(), "NOSUCHCOMMAND")
 		return nil
 	})
-	if err == nil || !strings.HasPrefix(err.Error(), "EXECABORT") && !strings.Contains(err.Error(), "unknown command") {
+	if err == nil || !strings.HasPrefix(err.Error(), "EXECABORT") {
 		t.Errorf("a transaction with an unknown command: %v", err)
 	}
 	if got := c.Get(t.Context(), "text").Val(); got != "later" {
@@ -151,7 +152,8 @@ func TestGoRedisWatch(t *testing.T) {
 	}
 	working.Wait()
 	got, err := c.MGet(t.Context(), "balance", "committed").Result()
-	if want := []any{fmt.Sprint(workers * rounds), fmt.Sprint(workers * rounds)}; err != nil || !cmp.Equal(got, want) {
+	total := fmt.Sprint(workers * rounds)
+	if want := []any{total, total}; err != nil || !cmp.Equal(got, want) {
 		t.Errorf("balance and commits are %v, want %v: %v", got, want, err)
 	}
 	contended := false
@@ -296,7 +298,8 @@ func TestValueLimits(t *testing.T) {
 	if a := w.do(t, "EXISTS", "a"); a.int() != 0 {
 		t.Error("half of the refused MSET was applied")
 	}
-	if a := w.do(t, "SET", strings.Repeat("k", 1025), "v"); !strings.HasPrefix(a.raw, "-ERR key is too long") {
+	a := w.do(t, "SET", strings.Repeat("k", 1025), "v")
+	if !strings.HasPrefix(a.raw, "-ERR key is too long") {
 		t.Errorf("a key of 1025 bytes: %q", a.raw)
 	}
 }
@@ -321,5 +324,7 @@ func TestPTTLRunsDown(t *testing.T) {
 	if n := c.Exists(t.Context(), "short").Val(); n != 0 {
 		t.Error("an expired key exists")
 	}
-	eventually(t, 10*time.Second, "the key is reaped", func() bool { return c.DBSize(t.Context()).Val() == 0 })
+	eventually(t, 10*time.Second, "the key is reaped", func() bool {
+		return c.DBSize(t.Context()).Val() == 0
+	})
 }

@@ -34,7 +34,9 @@ func startAuth(t testing.TB, flags ...string) (*node, issuer) {
 func (i issuer) token(credential string, change ...func(*auth.Claims)) string {
 	i.t.Helper()
 	now := time.Now()
-	claims := auth.Claims{Credential: credential, Scope: auth.ScopeDefault, IssuedAt: now, Expires: now.Add(time.Hour)}
+	claims := auth.Claims{
+		Credential: credential, Scope: auth.ScopeDefault, IssuedAt: now, Expires: now.Add(time.Hour),
+	}
 	for _, fn := range change {
 		fn(&claims)
 	}
@@ -138,7 +140,8 @@ func TestSelectByName(t *testing.T) {
 		}
 	}
 	for name, prefix := range map[string]string{
-		"16": "ERR", "-1": "ERR", "nothing": "NONAMESPACE", "a b": "ERR", "": "ERR", strings.Repeat("n", 129): "ERR",
+		"16": "ERR", "-1": "ERR", "a b": "ERR", "": "ERR", strings.Repeat("n", 129): "ERR",
+		"nothing": "NONAMESPACE",
 	} {
 		expectPrefix(t, w.do(t, "SELECT", name), prefix)
 	}
@@ -163,7 +166,9 @@ func TestBothDoors(t *testing.T) {
 	}
 	for _, namespace := range []string{"0", "15", "shared"} {
 		w.do(t, "SELECT", namespace)
-		if _, err := kv.PutKey(ctx, &pb.PutKeyRequest{Namespace: namespace, Key: "a", Value: []byte("rpc")}); err != nil {
+		if _, err := kv.PutKey(ctx, &pb.PutKeyRequest{
+			Namespace: namespace, Key: "a", Value: []byte("rpc"),
+		}); err != nil {
 			t.Fatal(err)
 		}
 		if a := w.do(t, "GET", "a"); a.text != "rpc" {
@@ -179,7 +184,9 @@ func TestBothDoors(t *testing.T) {
 			string(list.KeysBytes[1]) != "b\xff" || list.Status.GetMessage() == "" {
 			t.Errorf("%s: gRPC lists %v, %v", namespace, list, err)
 		}
-		if _, err := kv.DeleteKey(ctx, &pb.DeleteKeyRequest{Namespace: namespace, KeyBytes: []byte("b\xff")}); err != nil {
+		if _, err := kv.DeleteKey(ctx, &pb.DeleteKeyRequest{
+			Namespace: namespace, KeyBytes: []byte("b\xff"),
+		}); err != nil {
 			t.Error(err)
 		}
 		if a := w.do(t, "EXISTS", "b\xff"); a.int() != 0 {
@@ -280,6 +287,7 @@ func TestTokenNamespaces(t *testing.T) {
 // TestTokensOverGRPC: without a good token there is no call.
 func TestTokensOverGRPC(t *testing.T) {
 	n, i := startAuth(t)
+	past := expires(time.Now().Add(-time.Minute))
 	for _, test := range []struct {
 		name, token string
 		code        codes.Code
@@ -287,7 +295,7 @@ func TestTokensOverGRPC(t *testing.T) {
 	}{
 		{"none", "", codes.Unauthenticated, "NO_TOKEN"},
 		{"garbage", "garbage", codes.Unauthenticated, "TOKEN_REFUSED"},
-		{"expired", i.token("a", expires(time.Now().Add(-time.Minute))), codes.Unauthenticated, "TOKEN_REFUSED"},
+		{"expired", i.token("a", past), codes.Unauthenticated, "TOKEN_REFUSED"},
 		{"good", i.token("a"), codes.OK, ""},
 	} {
 		_, err := n.keyValue(t, test.token).PutKey(t.Context(), &pb.PutKeyRequest{Namespace: "0", Key: "k"})
