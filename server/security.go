@@ -12,21 +12,30 @@ import (
 	"github.com/primatomic/primatomic/internal/clock"
 )
 
-// newAuthenticator returns who tells callers apart, and what reloads its keys, nil if nothing is to be reloaded.
-func newAuthenticator(
-	c SecurityConfig, logger *slog.Logger,
-) (auth.Authenticator, func(context.Context, clock.Clock), error) {
+// keys are what the doors need to tell callers apart and to speak in secret.
+type keys struct {
+	authenticator auth.Authenticator
+	watch         func(context.Context, clock.Clock) // reloads what has changed; nil: nothing can
+	tls           *tls.Config                        // nil: plain text
+}
+
+// newKeys reads the files that the settings name.
+func newKeys(c SecurityConfig, logger *slog.Logger) (*keys, error) {
+	tls, err := newTLS(c)
+	if err != nil {
+		return nil, err
+	}
 	if c.Auth == "off" {
-		return auth.Off(), nil, nil
+		return &keys{authenticator: auth.Off(), tls: tls}, nil
 	}
 	jwt, err := auth.NewJWT(auth.Options{
 		KeyFiles: c.JWTKey, JWKSFiles: c.JWKS, Issuer: c.JWTIssuer, Audience: c.JWTAudience,
 		Leeway: auth.LeewayDefault, Logger: logger,
 	})
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return jwt, jwt.Watch, nil
+	return &keys{authenticator: jwt, watch: jwt.Watch, tls: tls}, nil
 }
 
 // newTLS returns how to speak TLS to clients, nil for not at all.

@@ -30,6 +30,7 @@ type Server struct {
 	config  Config
 	logger  *slog.Logger
 	core    *core
+	node    *node
 	door    *resp.Server
 	grpc    *grpcapi.Server // nil: none
 	health  *health         // nil: none
@@ -40,8 +41,8 @@ type Server struct {
 const (
 	// drainTimeout bounds how long a stop waits for calls that run.
 	drainTimeout = 10 * time.Second
-	// readyTimeout bounds how long a start waits until the node leads and can be read.
-	readyTimeout = 5 * time.Minute
+	// readyInterval is how often a start that replays a long log says how far it has come.
+	readyInterval = 5 * time.Second
 )
 
 // Start brings a node up: it loads the data, joins the log, and opens the doors once it can serve.
@@ -49,42 +50,55 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err := o.Config.Validate(); err != nil {
 		return nil, err
 	}
+	keys, err := newKeys(o.Config.Security, o.Logger) // before anything that takes long
+	if err != nil {
+		return nil, err
+	}
 	background, cancel := context.WithCancel(context.Background())
 	s := &Server{config: o.Config, logger: o.Logger, cancel: cancel}
 	heap := newHeapTuner() // from the start, because loading is when the heap grows most
 	s.running.Go(func() { every(background, clock.System, heapInterval, heap.tune) })
-	var err error
 	if s.core, err = startCore(o); err != nil {
 		cancel()
 		s.running.Wait()
 		return nil, err
 	}
-	if err := s.open(ctx, background); err != nil {
+	if err = s.ready(ctx); err == nil {
+		err = s.open(keys)
+	}
+	if err != nil {
 		return nil, errors.Join(err, s.Stop(context.Background()))
 	}
+	s.watch(background, keys)
 	return s, nil
 }
 
-// open waits until the node can serve, and opens the doors.
-func (s *Server) open(ctx, background context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
-	defer cancel()
-	if err := s.core.group.Read(ctx); err != nil {
-		return fmt.Errorf("the log could not be replayed: %w", err)
+// ready waits until the log has been replayed and the node can serve, however long that takes, and says how far
+// it has come. Only ctx, or the log, ends it.
+func (s *Server) ready(ctx context.Context) error {
+	for {
+		look, cancel := context.WithTimeout(ctx, readyInterval)
+		err := s.core.group.Read(look)
+		cancel()
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded):
+			return fmt.Errorf("stopped while the log was replayed: %w", err)
+		}
+		status := s.core.group.Status()
+		s.logger.Info("replaying the log", "applied", uint64(status.Applied), "of", uint64(status.Last))
 	}
-	authenticator, watch, err := newAuthenticator(s.config.Security, s.logger)
-	if err != nil {
-		return err
-	}
-	tls, err := newTLS(s.config.Security)
-	if err != nil {
-		return err
-	}
+}
+
+// open opens the doors.
+func (s *Server) open(keys *keys) (err error) {
 	n := newNode(s.config, s.core)
-	h := &host{clock: clock.System, authenticator: authenticator, store: s.core.store, node: n}
+	s.node = n
+	h := &host{clock: clock.System, authenticator: keys.authenticator, store: s.core.store, node: n}
 	l := s.config.Limits
 	s.door, err = resp.New(resp.Options{
-		Addr: s.config.Listen.RespAddr, TLS: tls, Executor: s.core.store, Host: h, Logger: s.logger,
+		Addr: s.config.Listen.RespAddr, TLS: keys.tls, Executor: s.core.store, Host: h, Logger: s.logger,
 		Limits: resp.Limits{Connections: l.MaxConnections, IdleTimeout: l.IdleTimeout},
 	})
 	if err != nil {
@@ -99,7 +113,7 @@ func (s *Server) open(ctx, background context.Context) error {
 		}
 		s.config.Listen.GrpcAddr = listener.Addr().String()
 		s.grpc = grpcapi.New(grpcapi.Options{
-			Executor: s.core.store, Host: h, TLS: tls, ConnectionsMax: l.MaxConnections, Logger: s.logger,
+			Executor: s.core.store, Host: h, TLS: keys.tls, ConnectionsMax: l.MaxConnections, Logger: s.logger,
 		})
 		s.goRun("gRPC", func() error { return s.grpc.Serve(listener) })
 		s.grpc.SetServing(true)
@@ -109,12 +123,11 @@ func (s *Server) open(ctx, background context.Context) error {
 			return err
 		}
 	}
-	s.watch(background, n, watch)
 	return nil
 }
 
 // watch starts what runs beside the doors.
-func (s *Server) watch(ctx context.Context, n *node, keys func(context.Context, clock.Clock)) {
+func (s *Server) watch(ctx context.Context, keys *keys) {
 	guard := &diskGuard{
 		fs: vfs.OS, dir: s.config.Storage.DataDir, reserve: int64(s.config.Storage.DiskReserve),
 		store: s.core.store, logger: s.logger,
@@ -122,10 +135,10 @@ func (s *Server) watch(ctx context.Context, n *node, keys func(context.Context, 
 	guard.look() // before the first write
 	s.running.Go(func() { every(ctx, clock.System, diskInterval, guard.look) })
 	s.running.Go(func() {
-		every(ctx, clock.System, meterInterval, func() { n.meter.sample(n.counts()) })
+		every(ctx, clock.System, meterInterval, func() { s.node.meter.sample(s.node.counts()) })
 	})
-	if keys != nil {
-		s.running.Go(func() { keys(ctx, clock.System) })
+	if keys.watch != nil {
+		s.running.Go(func() { keys.watch(ctx, clock.System) })
 	}
 }
 
