@@ -155,9 +155,13 @@ func (s *Server) goRun(door string, serve func() error) {
 func (s *Server) Announce(w io.Writer) {
 	host, port, _ := net.SplitHostPort(s.door.Addr().String())
 	fmt.Fprintf(w, "primatomic %s is ready, data in %s\n", Version(), s.config.Storage.DataDir)
-	fmt.Fprintf(w, "  Redis  %-22s redis-cli -h %s -p %s\n", s.door.Addr(), reachable(host), port)
+	secure := ""
+	if s.config.Security.TLSCert != "" {
+		secure = " --tls"
+	}
+	fmt.Fprintf(w, "  Redis  %-22s redis-cli%s -h %s -p %s\n", s.door.Addr(), secure, reachable(host), port)
 	if s.grpc != nil {
-		fmt.Fprintf(w, "  gRPC   %-22s primatomic kv list 0 --grpc-addr %[1]s\n", s.config.Listen.GrpcAddr)
+		fmt.Fprintf(w, "  gRPC   %-22s primatomic kv list 0%s --grpc-addr %[1]s\n", s.config.Listen.GrpcAddr, secure)
 	}
 	if s.health != nil {
 		fmt.Fprintf(w, "  health http://%s/readyz\n", s.health.addr)
