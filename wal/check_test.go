@@ -90,7 +90,8 @@ func TestCheckGoesOnBehindDamage(t *testing.T) {
 		must(t, mem.FlipBit(seg.name, headerBytes+200, 1))
 	}
 	report, err := findings(mem)
-	if err == nil || strings.Count(report, "DAMAGED") != 2 || strings.Count(report, "ok ") != len(segs)+1 { // and the spare
+	sound := len(segs) + 1 // and the spare
+	if err == nil || strings.Count(report, "DAMAGED") != 2 || strings.Count(report, "ok ") != sound {
 		t.Fatalf("%v\n%s", err, report)
 	}
 }

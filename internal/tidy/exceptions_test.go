@@ -12,10 +12,4 @@ var exceptions = []exception{
 	{"import", "cmd/primatomic -> proto/primatomic/v1", 1, "dials gRPC itself until client/ is there"},
 	{"banned math/rand/v2", "command/keys.go", 1, "RANDOMKEY: a read, never in the log; its seed belongs in the call"},
 	{"line columns", "bench/checkpoint.go", 124, "to be wrapped"},
-	{"line columns", "raft/bootstrap_test.go", 122, "to be wrapped"},
-	{"line columns", "raft/groupconfig.go", 148, "to be wrapped"},
-	{"line columns", "raft/host_test.go", 123, "to be wrapped"},
-	{"line columns", "raft/transport_test.go", 122, "to be wrapped"},
-	{"line columns", "wal/check.go", 121, "to be wrapped"},
-	{"line columns", "wal/doc.go", 121, "to be wrapped"},
 }
