@@ -81,6 +81,9 @@ func parseLongDouble(b []byte) (*big.Float, bool) {
 		return nil, false
 	}
 	exp := f.MantExp(nil)
+	if exp == longDoubleExpMin && f.MinPrec() == 1 { // half of the smallest number: a tie goes to zero
+		return nil, false
+	}
 	return f, exp <= longDoubleExpMax && exp >= longDoubleExpMin
 }
 

@@ -49,6 +49,18 @@ func TestParseUint(t *testing.T) {
 	})
 }
 
+// TestParseLongDoubleBounds: the largest and the smallest numbers, and what rounds past them.
+func TestParseLongDoubleBounds(t *testing.T) {
+	for text, want := range map[string]bool{
+		"0x1p16383": true, "0x1p16384": false, "1e4932": true, "1.2e4932": false, "-1e4933": false,
+		"0x1p-16445": true, "0x1.8p-16446": true, "0x1p-16446": false, "-0x1p-16446": false, "0x1p-16447": false,
+	} {
+		if _, ok := parseLongDouble([]byte(text)); ok != want {
+			t.Errorf("%s: accepted is %v", text, ok)
+		}
+	}
+}
+
 // TestLongDoubleRoundTrip: what is printed reads back as the same number, if 17 decimals hold it.
 func TestLongDoubleRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
