@@ -48,11 +48,14 @@ func TestKeyFiles(t *testing.T) {
 		{"DER is no secret", spki, "", "not a secret"},
 		{"PKCS 1 DER is no secret", pkcs1, "", "not a secret"},
 		{"SSH key is no secret", []byte("ssh-ed25519 " + strings.Repeat("A", 64)), "", "not a secret"},
-		{"JWKS that was cut short is no secret", jwksJSON(t, jose.JSONWebKey{Key: &k.rsa.PublicKey})[:300], "", "cut short"},
+		{"JWKS that was cut short is no secret", jwksJSON(t, jose.JSONWebKey{Key: &k.rsa.PublicKey})[:300],
+			"", "cut short"},
 		{"indented JWKS that was cut short is no secret", append([]byte("\ufeff{\n  \"keys\": [\n\t{\r\n"),
 			strings.Repeat("\"n\": \"AQAB\",\n", 20)...), "", "cut short"},
-		{"page of an error is no secret", []byte("<html>\n" + strings.Repeat("<p>404</p>\n", 20)), "", "not a secret"},
-		{"secret of bytes that begins with a brace", append([]byte("{\x00\x01\xff"), make([]byte, 32)...), algHS256, ""},
+		{"page of an error is no secret", []byte("<html>\n" + strings.Repeat("<p>404</p>\n", 20)),
+			"", "not a secret"},
+		{"secret of bytes that begins with a brace", append([]byte("{\x00\x01\xff"), make([]byte, 32)...),
+			algHS256, ""},
 		{"JWK is no secret", must(jose.JSONWebKey{Key: &k.rsa.PublicKey}.MarshalJSON()), "", "keys"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
