@@ -63,7 +63,7 @@ func (f *fakeExecutor) Do(
 		case "nowhere":
 			out.Error(command.Errorf(command.NoNamespace, "no namespace is named %q", name))
 			return 1
-		case "", "16":
+		case "", "16", strings.Repeat("7", 129):
 			out.Error(command.Errorf(command.Invalid, "DB index is out of range"))
 			return 1
 		}

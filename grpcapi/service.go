@@ -65,10 +65,14 @@ func (s *service) runIn(
 	return s.run(ctx, session, args...)
 }
 
+// nameBytesMax bounds the name of a namespace.
+const nameBytesMax = 128
+
 // notSelected is the error of a SELECT that was refused. To Redis clients a number that names nothing is
 // a malformed index; here it is a namespace that does not exist, like any other name.
 func notSelected(namespace string, err *command.Error) *command.Error {
-	if err.Code == command.Invalid && namespace != "" && strings.Trim(namespace, "0123456789") == "" {
+	possible := namespace != "" && len(namespace) <= nameBytesMax
+	if err.Code == command.Invalid && possible && strings.Trim(namespace, "0123456789") == "" {
 		return command.Errorf(command.NoNamespace, "no namespace is named %q", namespace)
 	}
 	return err

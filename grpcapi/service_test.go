@@ -203,6 +203,8 @@ func TestErrors(t *testing.T) {
 			codes.NotFound, "NO_NAMESPACE"},
 		{"no such namespace, a number", &primatomicv1.DeleteKeyRequest{Key: "k", Namespace: "16"}, nil,
 			codes.NotFound, "NO_NAMESPACE"},
+		{"a number that no namespace can have", &primatomicv1.DeleteKeyRequest{Key: "k",
+			Namespace: strings.Repeat("7", 129)}, nil, codes.InvalidArgument, "INVALID"},
 		{"no namespace named", &primatomicv1.DeleteKeyRequest{Key: "k"}, nil, codes.InvalidArgument, "INVALID"},
 		{"outcome unknown", get, answer(command.Uncertain), codes.DeadlineExceeded, "UNCERTAIN"},
 		{"not applied", get, answer(command.NotApplied), codes.Unavailable, "NOT_APPLIED"},
