@@ -31,14 +31,6 @@ type answer struct {
 	elems []answer
 }
 
-// err is the error of an answer, or nil.
-func (a *answer) err() error {
-	if a.kind == '-' {
-		return fmt.Errorf("%s", a.text)
-	}
-	return nil
-}
-
 // prefix is the first word of an error.
 func (a *answer) prefix() string {
 	word, _, _ := strings.Cut(a.text, " ")
