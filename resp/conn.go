@@ -122,9 +122,26 @@ func (c *conn) handshake() bool {
 	return true
 }
 
-// receive waits for the next submission, within the time that a silent client has.
+// receive waits for the next submission, within the time that a silent client has. A client with a
+// credential that is in the middle of a command is not silent as long as bytes of it arrive.
 func (c *conn) receive() ([]command.Call, error) {
 	trusted := c.session.Principal != nil
+	for {
+		c.limitSilence(trusted)
+		if c.ending.Load() {
+			return nil, errEnd
+		}
+		before := c.reader.received
+		calls, err := c.reader.next(trusted)
+		sending := trusted && c.reader.received != before
+		if !sending || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return calls, err
+		}
+	}
+}
+
+// limitSilence sets the read deadline of a client that is silent from now on.
+func (c *conn) limitSilence(trusted bool) {
 	timeout := c.server.limits.IdleTimeout
 	if !trusted {
 		timeout = c.server.limits.AnonymousTimeout
@@ -137,10 +154,6 @@ func (c *conn) receive() ([]command.Call, error) {
 		c.deadline = false
 		_ = c.socket.SetReadDeadline(time.Time{})
 	}
-	if c.ending.Load() {
-		return nil, errEnd
-	}
-	return c.reader.next(trusted)
 }
 
 // answer has a submission carried out and writes the answers.

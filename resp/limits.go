@@ -39,7 +39,8 @@ type Limits struct {
 
 	// HandshakeTimeout bounds a TLS handshake, 10 s by default.
 	HandshakeTimeout time.Duration
-	// AnonymousTimeout ends a connection that sends nothing before it has a credential, 60 s by default.
+	// AnonymousTimeout ends a connection that sends no whole command before it has a credential, 60 s by
+	// default.
 	AnonymousTimeout time.Duration
 	// IdleTimeout ends a connection that sends nothing; 0, the default, never does.
 	IdleTimeout time.Duration

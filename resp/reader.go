@@ -33,10 +33,11 @@ type reader struct {
 	// Positions in b.buf: first <= pos <= end. Bytes before first are not needed any more, bytes before
 	// pos are decoded, bytes before end have arrived.
 	first, pos, end int
-	scanned         int   // where the search for the end of a line goes on, if above pos
-	open            frame // the frame that has begun and not ended
-	more            bool  // the last read brought all that was asked for: there may be more
-	err             error // what the next call of next answers
+	scanned         int    // where the search for the end of a line goes on, if above pos
+	open            frame  // the frame that has begun and not ended
+	received        uint64 // bytes, in all
+	more            bool   // the last read brought all that was asked for: there may be more
+	err             error  // what the next call of next answers
 }
 
 // frame is a multibulk command in the middle of its arrival.
@@ -157,6 +158,7 @@ func (r *reader) fill(read func([]byte) (int, error)) error {
 			r.end += n
 			r.more = n == len(room)
 			r.arrived.Add(uint64(n))
+			r.received += uint64(n)
 			return nil
 		}
 		if err != nil {
