@@ -5,8 +5,9 @@ BIN      := bin/primatomic
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  := -X github.com/primatomic/primatomic/server.version=$(VERSION)
 FUZZTIME ?= 30s
+SEEDS    ?= 200
 
-.PHONY: help build run test unit lint bench fuzz docs proto tools clean
+.PHONY: help build run test unit lint bench sim fuzz docs proto tools clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +32,9 @@ lint: ## gofmt, go vet, staticcheck.
 
 bench: tools build ## Measure this store beside redis-server on this machine.
 	$(GO) run ./bench
+
+sim: ## Run SEEDS seeds of the simulator; one alone: go test ./integration/sim -run Seeds -seed=N.
+	$(GO) test ./integration/sim -count=1 -timeout 0 -run Seeds -v -seeds=$(SEEDS)
 
 fuzz: ## Run every fuzz target for FUZZTIME each.
 	@for package in $$($(GO) list ./...); do \

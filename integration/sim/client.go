@@ -28,6 +28,8 @@ type submission struct {
 	lines  []line
 	reply  []byte // what has been answered so far
 	ended  bool
+	paused bool          // between two calls of Do, so that the world says who of many goes on first
+	resume chan struct{} // gets a value for the next call of Do
 	cancel context.CancelFunc
 }
 
@@ -40,19 +42,46 @@ func (n *node) send(lines []line) *submission {
 		}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &submission{lines: lines, cancel: cancel}
+	s := &submission{lines: lines, resume: make(chan struct{}), cancel: cancel}
 	session := command.NewSession(1, sessionHost{n, auth.Off()}, "peer", "local")
 	go func() {
 		for done := 0; done < len(calls); {
 			part := command.NewReply(2, nil)
-			done += n.store.Do(ctx, session, calls[done:], part)
+			done += n.store.Do(ctx, session, calls[done:done+n.piece(calls[done:])], part)
 			s.reply = append(s.reply, n.plant.answer(part.Bytes())...)
+			if done < len(calls) {
+				s.paused = true
+				<-s.resume
+			}
 		}
 		scribble(calls)
 		s.ended = true
 	}()
 	synctest.Wait()
 	return s
+}
+
+// piece returns how many of the calls go into one call of Do: all of them, unless the first one is a read
+// that may wait. What many wait for wakes them all at once, and whose next write is then the first would be up to
+// the scheduler of goroutines.
+func (n *node) piece(calls []command.Call) int {
+	args := calls[0].Args
+	switch string(args[0]) {
+	case "GET", "MGET", "KEYS":
+		if !n.group.TryRead() || args[1][0] == 'f' {
+			return 1
+		}
+	}
+	return len(calls)
+}
+
+// goOn lets a paused submission continue, as far as it can.
+func (s *submission) goOn() {
+	for s.paused {
+		s.paused = false
+		s.resume <- struct{}{}
+		synctest.Wait()
+	}
 }
 
 // scribble overwrites the arguments: once a call is answered its bytes are the front door's again.

@@ -89,14 +89,14 @@ func (n *node) start() error {
 	return nil
 }
 
-// settle gives turns until nobody has anything to do, and reports how many there were.
+// settle gives turns until nobody has anything to do.
 func (n *node) settle() {
 	for worked := true; worked && n.fatal == nil; {
 		worked = false
 		for _, a := range n.host.Actors() {
 			worked = a.Turn() || worked
+			synctest.Wait()
 		}
-		synctest.Wait()
 	}
 }
 
@@ -131,6 +131,7 @@ func (n *node) digestAt(index raft.Index) ([32]byte, error) {
 		}
 		actors := n.host.Actors()
 		actors[turns%len(actors)].Turn()
+		synctest.Wait()
 	}
 	return n.store.Verify()
 }

@@ -8,7 +8,7 @@ import (
 
 var (
 	seedFlag  = flag.Uint64("seed", 0, "run this seed alone")
-	seedsFlag = flag.Int("seeds", 30, "how many seeds to run")
+	seedsFlag = flag.Int("seeds", 20, "how many seeds to run")
 	firstFlag = flag.Uint64("first", 1, "the first of the seeds")
 )
 

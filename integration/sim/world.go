@@ -167,7 +167,7 @@ func (w *world) act() error {
 func (w *world) listen() error {
 	left := w.waiting[:0]
 	for _, s := range w.waiting {
-		if !s.ended {
+		if s.goOn(); !s.ended {
 			left = append(left, s)
 			continue
 		}
@@ -195,6 +195,7 @@ func (w *world) abandon() error {
 		reply := s.reply
 		s.cancel()
 		synctest.Wait()
+		s.goOn()
 		s.reply = reply
 		failed = errors.Join(failed, s.settle(w.now, w.clock.Now()))
 	}
