@@ -40,24 +40,25 @@ var families = []struct {
 	{Server, "Server"},
 }
 
+// referenceIntro has ' where the page has a backtick.
 const referenceIntro = `# Commands
 
 <!-- Written by "make docs" from the table in package command. Do not edit. -->
 
-What a Redis client can send, family by family. ` + "`<word>`" + ` stands for a value, ` + "`[...]`" + ` may be left out,
-` + "`|`" + ` separates alternatives, and words in capitals are written as they are, in any case. ` + "`COMMAND DOCS`" + ` and
-` + "`COMMAND INFO`" + ` tell the same to programs; the flags are theirs. Of those, ` + "`write`" + ` goes through the log,
-` + "`readonly`" + ` is answered from memory, and ` + "`denyoom`" + ` may make the data grow and is refused when memory or disk is
-short. What outcomes, time to live and transactions mean is in [SEMANTICS.md](SEMANTICS.md).
+What a Redis client can send, family by family. '<word>' stands for a value, '[...]' may be left out, '|' separates
+alternatives, and words in capitals are written as they are, in any case. 'COMMAND DOCS' and 'COMMAND INFO' tell the
+same to programs; the flags are theirs. Of those, 'write' goes through the log, 'readonly' is answered from memory,
+and 'denyoom' may make the data grow and is refused when memory or disk is short. What outcomes, time to live and
+transactions mean is in [SEMANTICS.md](SEMANTICS.md).
 
-A command that is on no list here is answered with ` + "`ERR unknown command`" + `: hashes, lists, sets, sorted sets, streams,
+A command that is on no list here is answered with 'ERR unknown command': hashes, lists, sets, sorted sets, streams,
 blocking commands, Pub/Sub, scripts and functions are not there yet.
 `
 
 // reference writes the whole page.
 func reference(g *Registry) []byte {
 	var b bytes.Buffer
-	b.WriteString(referenceIntro)
+	b.WriteString(strings.ReplaceAll(referenceIntro, "'", "`"))
 	var refused []*Spec
 	for _, section := range families {
 		fmt.Fprintf(&b, "\n## %s\n", section.title)
@@ -75,8 +76,9 @@ func reference(g *Registry) []byte {
 			}
 		}
 	}
-	b.WriteString("\n## Not supported\n\nThese exist in Redis and are answered with an error that gives the reason.\n\n")
-	b.WriteString("| Command | Why not |\n|---|---|\n")
+	b.WriteString("\n## Not supported\n\n" +
+		"These exist in Redis and are answered with an error that gives the reason.\n\n" +
+		"| Command | Why not |\n|---|---|\n")
 	for _, row := range refused {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", row.words(), strings.ReplaceAll(row.Unsupported, "|", "\\|"))
 	}

@@ -14,7 +14,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/primatomic/primatomic/internal/nodedb"
-	"github.com/primatomic/primatomic/internal/vfs"
 	"github.com/primatomic/primatomic/wal"
 )
 
@@ -194,8 +193,7 @@ func TestCheckJoint(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			must(t, os.RemoveAll(logDir(dir)))
-			log, _, err := wal.Open(wal.Options{FS: vfs.OS, Dir: logDir(dir), ID: logID(id), SegmentBytes: 1 << 20})
-			must(t, err)
+			log := openLog(t, dir, id)
 			if last := tt.mark.Index + uint64(len(tt.entries)); last > 0 {
 				hard := wal.HardState{Term: max(tt.term, tt.mark.Term), Commit: tt.mark.Index}
 				must(t, log.Append(&wal.Record{Group: groupID, HardState: hard, Snapshot: &tt.mark}))

@@ -69,7 +69,9 @@ func (c *core) openLog(o Options) (*wal.Recovery, error) {
 		return nil, err
 	}
 	var recovery *wal.Recovery
-	c.log, recovery, err = wal.Open(wal.Options{FS: vfs.OS, Dir: dir, ID: logID(c.identity), Logger: o.Logger})
+	c.log, recovery, err = wal.Open(wal.Options{
+		FS: vfs.OS, Dir: dir, ID: logID(c.identity), SegmentBytes: o.segmentBytes, Logger: o.Logger,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -22,6 +22,16 @@ func must(t *testing.T, err error) {
 	}
 }
 
+// openLog opens the log of a node, or makes an empty one.
+func openLog(t *testing.T, dir string, id nodedb.Identity) *wal.Log {
+	t.Helper()
+	log, _, err := wal.Open(wal.Options{
+		FS: vfs.OS, Dir: logDir(dir), ID: logID(id), SegmentBytes: segmentBytes,
+	})
+	must(t, err)
+	return log
+}
+
 // crashed makes a data directory as a crash during the very first start leaves it: after the step that is named.
 func crashed(t *testing.T, after string) (dir string) {
 	t.Helper()
@@ -32,8 +42,7 @@ func crashed(t *testing.T, after string) (dir string) {
 	if after == "node.db" {
 		return dir
 	}
-	log, _, err := wal.Open(wal.Options{FS: vfs.OS, Dir: logDir(dir), ID: logID(db.Identity())})
-	must(t, err)
+	log := openLog(t, dir, db.Identity())
 	defer func() { must(t, log.Close()) }()
 	if after == "log" {
 		return dir
@@ -101,9 +110,7 @@ func TestLogLost(t *testing.T) {
 			must(t, os.RemoveAll(logDir(dir)))
 			db, err := nodedb.Inspect(dir, nodedb.Options{})
 			must(t, err)
-			log, _, err := wal.Open(wal.Options{FS: vfs.OS, Dir: logDir(dir), ID: logID(db.Identity())})
-			must(t, err)
-			must(t, errors.Join(log.Close(), db.Close()))
+			must(t, errors.Join(openLog(t, dir, db.Identity()).Close(), db.Close()))
 		}},
 	}
 	for _, tt := range tests {

@@ -65,7 +65,6 @@ func (n *node) Config() map[string]string {
 		"appendonly":               "yes",
 		"appendfsync":              "always",
 		"save":                     "",
-		"dir":                      n.config.Storage.DataDir,
 		"io-threads":               strconv.Itoa(runtime.GOMAXPROCS(0)),
 		"replica-read-only":        "yes",
 		"slave-read-only":          "yes",
@@ -208,7 +207,7 @@ func (n *node) keyspaceInfo(s *command.Session) []command.InfoField {
 		if info.Number >= 0 && info.Keys > 0 && s.Principal.May(auth.Read, info.Name) {
 			list = append(list, command.InfoField{
 				Name:  fmt.Sprintf("db%d", info.Number),
-				Value: fmt.Sprintf("keys=%d,expires=%d,avg_ttl=0", info.Keys, 0),
+				Value: fmt.Sprintf("keys=%d,expires=%d,avg_ttl=0", info.Keys, info.Expires),
 			})
 		}
 	}

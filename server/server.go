@@ -23,6 +23,8 @@ type Options struct {
 	// Fatal ends the process at once. It is called when going on would contradict what was said: the disk
 	// has failed, or the log holds what this binary cannot read.
 	Fatal func(error)
+
+	segmentBytes int64 // of the log; 0: its default. Tests take less, to be quick
 }
 
 // Server is a running node.

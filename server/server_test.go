@@ -17,12 +17,15 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+const segmentBytes = 256 << 10
+
 // testOptions are the default settings on a data directory, with doors at free ports.
 func testOptions(t *testing.T, dir string) Options {
 	t.Helper()
 	o := Options{
-		Logger: slog.New(slog.DiscardHandler),
-		Fatal:  func(err error) { t.Errorf("fatal: %v", err) },
+		Logger:       slog.New(slog.DiscardHandler),
+		Fatal:        func(err error) { t.Errorf("fatal: %v", err) },
+		segmentBytes: segmentBytes,
 	}
 	if err := kong.ApplyDefaults(&o.Config); err != nil {
 		t.Fatal(err)

@@ -30,25 +30,27 @@ func TestReference(t *testing.T) {
 	}
 }
 
+// referenceIntro has ' where the page has a backtick.
 const referenceIntro = `# Configuration
 
 <!-- Written by "make docs" from the flags of primatomic serve. Do not edit. -->
 
-Every setting is a flag of ` + "`primatomic serve`" + `, an environment variable and a key of the configuration file, all of one
-name: ` + "`--max-memory`" + `, ` + "`PRIMATOMIC_MAX_MEMORY`" + `, ` + "`max-memory`" + `. A flag wins over the environment, and the environment
-over the file. Settings are read once, at the start; only the files with keys for tokens are read again when they
-change.
+Every setting is a flag of 'primatomic serve', an environment variable and a key of the configuration file, all of
+one name: '--max-memory', 'PRIMATOMIC_MAX_MEMORY', 'max-memory'. A flag wins over the environment, and the
+environment over the file. Settings are read once, at the start; only the files with keys for tokens are read again
+when they change.
 
 Sizes are numbers of bytes, or numbers with KiB, MiB, GiB or TiB behind them (k, kb, m, mb and so on mean the same).
-Durations are written as 1500ms, 30s, 5m or 24h. Lists are separated by commas in flags and variables, and a flag may be
-given several times instead. A list replaces the list of a weaker source.
+Durations are written as 1500ms, 30s, 5m or 24h. Lists are separated by commas in flags and variables, and a flag may
+be given several times instead. A list replaces the list of a weaker source.
 
 ## The file
 
-` + "`--config FILE`" + ` or ` + "`PRIMATOMIC_CONFIG`" + ` names a file in [TOML](https://toml.io). A key that is no setting stops the
+'--config FILE' or 'PRIMATOMIC_CONFIG' names a file in [TOML](https://toml.io). A key that is no setting stops the
 start, so that a misspelt limit is noticed. For example:
 
-` + "```toml\n" + example + "```\n"
+'''toml
+` + example + "'''\n"
 
 const example = `data-dir = "/var/lib/primatomic"
 
@@ -93,7 +95,7 @@ func serveFlags(t *testing.T) (groups []string, flags map[string][]*kong.Flag) {
 // reference writes the whole page.
 func reference(t *testing.T) []byte {
 	var b bytes.Buffer
-	b.WriteString(referenceIntro)
+	b.WriteString(strings.ReplaceAll(referenceIntro, "'", "`"))
 	groups, flags := serveFlags(t)
 	for _, group := range groups {
 		fmt.Fprintf(&b, "\n## %s\n\n| Flag and variable | Default | |\n|---|---|---|\n", group)
