@@ -185,5 +185,6 @@ func (s *State) publish(ns *namespace) {
 	}
 	s.keys.Add(keys - ns.published.keys.Swap(keys))
 	s.bytes.Add(bytes - ns.published.bytes.Swap(bytes))
+	ns.published.expires.Store(int64(ns.keys.expiry.count))
 	ns.published.revision.Store(ns.revision)
 }

@@ -110,7 +110,7 @@ func (s *State) checkNamespace(id uint64, ns *namespace) error {
 	case ns.queued != ns.keys.earliest():
 		return fmt.Errorf("queued at %d, earliest deadline %d", ns.queued, ns.keys.earliest())
 	case int64(ns.keys.len()) != ns.published.keys.Load() || ns.keys.bytes != ns.published.bytes.Load() ||
-		ns.revision != ns.published.revision.Load():
+		int64(ns.keys.expiry.count) != ns.published.expires.Load() || ns.revision != ns.published.revision.Load():
 		return errors.New("published counters differ")
 	}
 	if err := ns.header().check(); err != nil {

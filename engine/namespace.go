@@ -48,6 +48,7 @@ type Info struct {
 	Name       string // of a numbered database its number
 	Number     int16  // -1 for a named one
 	Keys       int    // counts expired keys that are not yet reaped
+	Expires    int    // those of Keys that have a deadline
 	Bytes      int64  // keys and values, without any overhead
 	Revision   uint64
 }
@@ -79,19 +80,19 @@ type namespace struct {
 // counters are the figures as of the last End or Yield. They are changed under State.mu and may be read
 // without.
 type counters struct {
-	keys, bytes atomic.Int64
-	revision    atomic.Uint64
+	keys, expires, bytes atomic.Int64
+	revision             atomic.Uint64
 }
 
 // info is exact on the apply goroutine; elsewhere live must be false.
 func (n *namespace) info(live bool) Info {
 	i := Info{ID: n.id, Credential: n.credential, Name: n.name, Number: n.number}
 	if live {
-		i.Keys, i.Bytes, i.Revision = n.keys.len(), n.keys.bytes, n.revision
+		i.Keys, i.Expires, i.Bytes, i.Revision = n.keys.len(), n.keys.expiry.count, n.keys.bytes, n.revision
 		return i
 	}
 	i.Keys, i.Bytes = int(n.published.keys.Load()), n.published.bytes.Load()
-	i.Revision = n.published.revision.Load()
+	i.Expires, i.Revision = int(n.published.expires.Load()), n.published.revision.Load()
 	return i
 }
 
