@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"fmt"
 	"os"
 	"slices"
 	"strconv"
@@ -49,6 +50,31 @@ func TestKillLoop(t *testing.T) {
 		}
 	}
 	t.Logf("%d kills, %d checkpoints now: %v", rounds, len(n.files("checkpoint", "*.db")), l)
+}
+
+// TestKillAtAcknowledgement kills the node in the moment in which a write is acknowledged, when nothing else
+// comes that would carry it to the disk.
+func TestKillAtAcknowledgement(t *testing.T) {
+	n := startNode(t)
+	rng := random(t)
+	last := map[string]string{}
+	for round := range 8 {
+		w := n.wire(t)
+		for i := range 1 + rng.IntN(4) {
+			key, value := fmt.Sprint("key", rng.IntN(3)), fmt.Sprint(round, ":", i)
+			if a := w.do(t, "SET", key, value); a.raw != "+OK\r\n" {
+				t.Fatalf("SET: %q", a.raw)
+			}
+			last[key] = value
+		}
+		n.kill()
+		n.restart()
+		for key, value := range last {
+			if a := n.wire(t).do(t, "GET", key); a.text != value {
+				t.Errorf("round %d: %s was acknowledged as %q and is %q", round, key, value, a.raw)
+			}
+		}
+	}
 }
 
 // killStarting starts the node and kills it after a while, wherever it is.
