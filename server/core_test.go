@@ -58,7 +58,7 @@ func crashed(t *testing.T, after string) (dir string) {
 	return dir
 }
 
-// founded reads the mark, and whether the data directory is sound.
+// founded reads the mark.
 func founded(t *testing.T, dir string) bool {
 	t.Helper()
 	db, err := nodedb.Inspect(dir, nodedb.Options{})
@@ -143,6 +143,23 @@ func TestLogLost(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestCheckpointWithoutLog: a checkpoint is never taken up by a log that begins anew, mark or not.
+func TestCheckpointWithoutLog(t *testing.T) {
+	dir := crashed(t, "log")
+	must(t, os.Rename(checkpointDir(ran(t)), checkpointDir(dir)))
+	for range 2 {
+		if _, err := Start(t.Context(), testOptions(t, dir)); !errors.Is(err, errLogLost) {
+			t.Fatalf("Start = %v, want %v", err, errLogLost)
+		}
+	}
+	if founded(t, dir) {
+		t.Error("the refused start has set the mark")
+	}
+	if report, sound := check(t, dir); sound {
+		t.Errorf("check finds nothing:\n%s", report)
 	}
 }
 
