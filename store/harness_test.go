@@ -41,9 +41,7 @@ type node struct {
 }
 
 func newNode(t testing.TB) *node {
-	n := &node{
-		t: t, clock: clock.NewFake(epoch), fs: vfs.NewMem(1), dir: t.TempDir(), limits: DefaultLimits(),
-	}
+	n := &node{t: t, clock: clock.NewFake(epoch), dir: t.TempDir(), limits: DefaultLimits()}
 	n.open()
 	return n
 }
@@ -51,17 +49,25 @@ func newNode(t testing.TB) *node {
 // open starts the node's process on what its disk holds.
 func (n *node) open() {
 	n.t.Helper()
+	n.openOn(n.clock, 64<<10)
+}
+
+func (n *node) openOn(c clock.Clock, segmentBytes int64) {
+	n.t.Helper()
+	if n.fs == nil {
+		n.fs = vfs.NewMem(1)
+	}
 	n.process++
 	logger := slog.New(slog.DiscardHandler)
 	fatal := func(err error) { n.fatal = err }
 	l, recovery, err := wal.Open(wal.Options{
-		FS: n.fs, Dir: "wal", SegmentBytes: 64 << 10, Inline: true, Random: rand.NewChaCha8([32]byte{1}),
+		FS: n.fs, Dir: "wal", SegmentBytes: segmentBytes, Inline: true, Random: rand.NewChaCha8([32]byte{1}),
 	})
 	n.must(err)
 	founding, err := raft.Founding(1)
 	n.must(err)
 	n.store, err = Open(Options{
-		Group: testGroup, Dir: n.dir, Node: 1, Process: n.process, Clock: n.clock, Logger: logger,
+		Group: testGroup, Dir: n.dir, Node: 1, Process: n.process, Clock: c, Logger: logger,
 		Limits: n.limits, Seed: 1, Fatal: fatal,
 	}, founding, [16]byte{7})
 	n.must(err)
@@ -72,7 +78,7 @@ func (n *node) open() {
 		n.must(err)
 	}
 	n.host, err = raft.NewHost(raft.HostConfig{
-		Log: l, Clock: n.clock, Logger: logger, Process: n.process, Fatal: fatal,
+		Log: l, Clock: c, Logger: logger, Process: n.process, Fatal: fatal,
 	})
 	n.must(err)
 	n.group, err = n.host.AddGroup(raft.GroupConfig{
@@ -216,7 +222,7 @@ type testHost struct {
 	auth.Authenticator
 }
 
-func (h testHost) Now() time.Time { return h.node.clock.Now() }
+func (h testHost) Now() time.Time { return h.node.store.source.Now() }
 
 func (h testHost) FindNamespace(ctx context.Context, name string) (engine.Info, *command.Error) {
 	return h.node.store.FindNamespace(ctx, name)

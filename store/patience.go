@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"time"
 
 	"github.com/primatomic/primatomic/internal/clock"
 )
@@ -10,16 +9,13 @@ import (
 // patience is how long one submission may wait in all, however many of its calls have to. It begins to
 // run out with the first wait, so that what waits for nothing does not even look at the clock.
 type patience struct {
-	ctx    context.Context
-	source clock.Clock
-	limit  time.Duration
-	timer  clock.Timer // nil before the first wait
-	over   bool
+	ctx   context.Context
+	store *Store
+	timer clock.Timer // nil before the first wait
+	over  bool
 }
 
-func (s *Store) patience(ctx context.Context) patience {
-	return patience{ctx: ctx, source: s.source, limit: s.limits.Deadline}
-}
+func (s *Store) patience(ctx context.Context) patience { return patience{ctx: ctx, store: s} }
 
 // wait waits for a value from done or its end; false means that the time is up, or that nobody wants to
 // know any more.
@@ -28,7 +24,7 @@ func (p *patience) wait(done <-chan struct{}) bool {
 		return false
 	}
 	if p.timer == nil {
-		p.timer = p.source.NewTimer(p.limit)
+		p.timer = p.store.startTimer()
 	}
 	select {
 	case <-done:
@@ -44,5 +40,16 @@ func (p *patience) wait(done <-chan struct{}) bool {
 func (p *patience) end() {
 	if p.timer != nil {
 		p.timer.Stop()
+		p.store.timers.Put(p.timer)
 	}
+}
+
+// startTimer starts a timer that was used before, or a new one, which costs three allocations.
+func (s *Store) startTimer() clock.Timer {
+	t, again := s.timers.Get().(clock.Timer)
+	if !again {
+		return s.source.NewTimer(s.limits.Deadline)
+	}
+	t.Reset(s.limits.Deadline)
+	return t
 }

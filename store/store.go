@@ -69,6 +69,7 @@ type Store struct {
 	failed   atomic.Bool // an entry could not be applied: the state has a hole from there on
 	calls    atomic.Uint64
 	runs     sync.Pool // of *run
+	timers   sync.Pool // of clock.Timer, stopped
 
 	// Owned by the apply worker.
 	applied   position
