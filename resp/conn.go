@@ -35,7 +35,8 @@ type conn struct {
 	// Likewise it is set before the deadlines are moved, and looked at after.
 	writeEnd atomic.Int64
 
-	deadline bool // a read deadline of ours is set
+	held     atomic.Int64 // bytes of the answer that is being written, if it counts: see holdAnswer
+	deadline bool         // a read deadline of ours is set
 }
 
 // replies holds the memory of answers. A connection has it only while a submission is carried out.
@@ -187,7 +188,10 @@ func (c *conn) do(calls []command.Call, out *command.Reply) (int, error) {
 		panic("resp: the executor answered more calls than it was given, or none")
 	}
 	if !c.session.Silences(mute) {
-		if err := c.write(out.Bytes()); err != nil {
+		c.holdAnswer(cap(out.Bytes()))
+		err := c.write(out.Bytes())
+		c.releaseAnswer()
+		if err != nil {
 			return n, err
 		}
 	}

@@ -22,8 +22,9 @@
 // place, and the connection goes on. What came before either of them is carried out first.
 //
 // Memory: a connection at rest holds 4 KiB for what comes next. More is borrowed while it lasts: it grows
-// with what has arrived, and all connections together may borrow BuffersBytes. Answers are bounded only
-// per connection, by the executor, which returns early when they are large.
+// with what has arrived, and all connections together may borrow BuffersBytes. An answer is bounded by
+// the executor, which returns early when it is large; answers that are being written are bounded by
+// AnswersBytes over all connections. Those that are being made at the same moment come on top.
 //
 // Caveats: while a submission is carried out nothing is read, so a peer that has gone away is noticed
 // afterwards. A drained or killed connection loses commands that had arrived and had not been read: they

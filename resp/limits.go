@@ -26,6 +26,9 @@ type Limits struct {
 	// BuffersBytes is the memory for commands on their way, all connections together, 1 GiB by default;
 	// the first 64 KiB and InlineBytes of each do not count. A command beyond it is read past and refused.
 	BuffersBytes int64
+	// AnswersBytes is the memory of answers that are being written, all connections together, 1 GiB by
+	// default; those of up to 64 KiB do not count. Beyond it the connections that hold most are cut off.
+	AnswersBytes int64
 	// InlineBytes is the longest line: an inline command or a length, 64 KiB by default as in Redis.
 	InlineBytes int
 
@@ -61,6 +64,7 @@ func (l Limits) withDefaults() Limits {
 	l.BulkBytes = cmp.Or(l.BulkBytes, 16<<20+64<<10)
 	l.BulkBytesSkipped = cmp.Or(l.BulkBytesSkipped, 512<<20)
 	l.BuffersBytes = cmp.Or(l.BuffersBytes, 1<<30)
+	l.AnswersBytes = cmp.Or(l.AnswersBytes, 1<<30)
 	l.InlineBytes = cmp.Or(l.InlineBytes, 64<<10)
 	l.AnonymousArgs = cmp.Or(l.AnonymousArgs, 16)
 	l.AnonymousBulkBytes = cmp.Or(l.AnonymousBulkBytes, 16<<10)

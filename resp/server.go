@@ -38,6 +38,7 @@ type Server struct {
 	logger   *slog.Logger
 	stats    counters
 	buffers  budget
+	answers  atomic.Int64 // bytes of answers that are being written
 
 	ctx    context.Context // ends with Close; contexts of connections derive from it
 	cancel context.CancelFunc
@@ -68,6 +69,7 @@ type Stats struct {
 	BytesIn        uint64 // of commands
 	BytesOut       uint64 // of answers
 	BuffersBytes   int64  // of large commands on their way, now
+	AnswersBytes   int64  // of large answers that are being written, now
 }
 
 // New binds the address. Connections are accepted once Serve runs.
@@ -151,6 +153,7 @@ func (s *Server) Stats() Stats {
 		BytesIn:        s.stats.bytesIn.Load(),
 		BytesOut:       s.stats.bytesOut.Load(),
 		BuffersBytes:   s.buffers.held.Load(),
+		AnswersBytes:   s.answers.Load(),
 	}
 }
 
