@@ -148,7 +148,9 @@ func TestDiskFull(t *testing.T) {
 	if a := w.do(t, "GET", "large:0"); a.text != value {
 		t.Errorf("on a full disk GET is answered by %.80q", a.raw)
 	}
-	if a := w.do(t, "DEL", "large:0"); a.int() != 1 {
+	switch a := w.do(t, "DEL", "large:0"); a.prefix() {
+	case "", "TRYAGAIN", "UNCERTAIN": // the segment may be at its end, and then even this finds no room
+	default:
 		t.Errorf("on a full disk DEL is answered by %q", a.raw)
 	}
 	remove()
