@@ -185,21 +185,35 @@ func (s *Store) perform(b *engine.Batch, c *command.Call, out *command.Reply) er
 	return nil
 }
 
-// prepare resolves the names of a call from the log, and of the calls in it.
+// prepare resolves the names of a call from the log, and of the calls in it. If the names do not mean what
+// they must, the call has no Spec.
 func (s *Store) prepare(c *command.Call) *command.Error {
 	if err := s.registry.Prepare(c); err != nil {
 		return err
 	}
+	if c.Spec.Write == nil || (c.Spec == s.exec) != (c.Sub != nil) {
+		c.Spec = nil
+		return errNoWrite
+	}
 	for i := range c.Sub {
-		if sub := &c.Sub[i]; sub.Args != nil {
-			if err := s.registry.Prepare(sub); err != nil {
-				c.Spec = nil // they were accepted when they were queued
-				return err
-			}
+		sub := &c.Sub[i]
+		if sub.Args == nil {
+			continue
+		}
+		err := s.registry.Prepare(sub)
+		if err == nil && (sub.Spec.Read == nil && sub.Spec.Write == nil || sub.Spec == s.exec) {
+			err = errNoWrite
+		}
+		if err != nil {
+			c.Spec = nil // they were accepted when they were queued
+			return err
 		}
 	}
 	return nil
 }
+
+// errNoWrite tells of a name in the log that another version knows as that of a write.
+var errNoWrite = command.Errorf(command.Internal, "it is no write")
 
 // grows reports whether a call may make the state grow.
 func grows(c *command.Call) bool {
