@@ -41,7 +41,8 @@ func TestGateOrder(t *testing.T) {
 		{"reads need no room", "writer", true, []string{"GET a"}, "$-1"},
 		{"queued without permission", "reader", false, []string{"MULTI", "SET a 1", "EXEC"}, "-EXECABORT"},
 		{"queued without room", "writer", true, []string{"MULTI", "SET a 1", "EXEC"}, "-EXECABORT"},
-		{"queued with bad grammar", "writer", false, []string{"MULTI", "SET a 1 NONSENSE", "EXEC"}, "*1\r\n-ERR syntax"},
+		{"queued with bad grammar", "writer", false, []string{"MULTI", "SET a 1 NONSENSE", "EXEC"},
+			"*1\r\n-ERR syntax"},
 		{"queued without arity", "writer", false, []string{"MULTI", "SET", "EXEC"}, "-EXECABORT"},
 	}
 	for _, tt := range tests {

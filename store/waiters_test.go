@@ -10,6 +10,22 @@ import (
 	"github.com/primatomic/primatomic/raft"
 )
 
+// check holds the ring against what is always true of it.
+func (ws *waiters) check(t *rapid.T, waiting int) {
+	if len(ws.slots)&(len(ws.slots)-1) != 0 || ws.next-ws.first > uint64(len(ws.slots)) {
+		t.Fatalf("%d slots for [%d, %d)", len(ws.slots), ws.first, ws.next)
+	}
+	held := 0
+	for i := range ws.slots {
+		if ws.slots[i].run != nil {
+			held++
+		}
+	}
+	if held != waiting {
+		t.Fatalf("%d waiters are held, want %d", held, waiting)
+	}
+}
+
 // TestWaitersAgainstMap holds the ring against a plain map.
 func TestWaitersAgainstMap(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -68,18 +84,7 @@ func TestWaitersAgainstMap(t *testing.T) {
 				}
 			},
 			"": func(t *rapid.T) {
-				if len(ws.slots)&(len(ws.slots)-1) != 0 || ws.next-ws.first > uint64(len(ws.slots)) {
-					t.Fatalf("%d slots for [%d, %d)", len(ws.slots), ws.first, ws.next)
-				}
-				held := 0
-				for i := range ws.slots {
-					if ws.slots[i].run != nil {
-						held++
-					}
-				}
-				if held != len(model) {
-					t.Fatalf("%d waiters are held, want %d", held, len(model))
-				}
+				ws.check(t, len(model))
 			},
 		})
 	})
