@@ -6,8 +6,9 @@ VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 LDFLAGS  := -X github.com/primatomic/primatomic/server.version=$(VERSION)
 FUZZTIME ?= 30s
 SEEDS    ?= 200
+KILLS    ?= 50
 
-.PHONY: help build run test unit lint bench sim fuzz docs proto tools clean
+.PHONY: help build run test unit lint bench sim kill fuzz docs proto tools clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,8 +19,8 @@ build: ## Build bin/primatomic.
 run: build ## Run a single node on 127.0.0.1:6379, data in ./data.
 	$(BIN) serve
 
-test: tools build lint ## Everything CI checks: lint, and all tests under the race detector.
-	PRIMATOMIC_BIN=$(CURDIR)/$(BIN) $(GO) test -race -timeout 15m ./...
+test: tools lint ## Everything CI checks: lint, and all tests with everything they run under the race detector.
+	$(GO) test -race -timeout 15m ./...
 
 unit: ## The tests without the race detector and without real processes.
 	$(GO) test -short ./...
@@ -35,6 +36,9 @@ bench: tools build ## Measure this store beside redis-server on this machine.
 
 sim: ## Run SEEDS seeds of the simulator; one alone: go test ./integration/sim -run Seeds -seed=N.
 	$(GO) test ./integration/sim -count=1 -timeout 0 -run Seeds -v -seeds=$(SEEDS)
+
+kill: ## Kill the process under load KILLS times and count acknowledged writes that are lost.
+	KILLS=$(KILLS) $(GO) test ./integration -count=1 -timeout 0 -run KillLoop -v
 
 fuzz: ## Run every fuzz target for FUZZTIME each.
 	@for package in $$($(GO) list ./...); do \
