@@ -51,7 +51,8 @@ func TestEntriesOfWaitingRuns(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var sizes []int
 		for range rapid.IntRange(0, 6).Draw(t, "runs") {
-			of := rapid.SliceOfN(rapid.SampledFrom([]int{0, 10, 5000, 100_000, 255_000, 300_000}), 1, 8).Draw(t, "sizes")
+			size := rapid.SampledFrom([]int{0, 10, 5000, 100_000, 255_000, 300_000})
+			of := rapid.SliceOfN(size, 1, 8).Draw(t, "sizes")
 			sizes = append(sizes, of...)
 			b.add(n.runOf(of...))
 		}
