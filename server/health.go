@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"time"
 
+	"golang.org/x/net/netutil"
+
 	"github.com/primatomic/primatomic/raft"
 )
 
@@ -17,6 +19,9 @@ type health struct {
 	server *http.Server
 	addr   net.Addr // that is listened on
 }
+
+// probesMax bounds the connections of this door, which asks nobody who they are. More wait.
+const probesMax = 64
 
 // probeTimeout bounds what a probe may wait for a read point.
 const probeTimeout = time.Second
@@ -40,15 +45,19 @@ func startHealth(addr string, group *raft.Group, logger *slog.Logger) (*health, 
 		fmt.Fprintln(w, "ok")
 	})
 	h := &health{addr: listener.Addr(), server: &http.Server{
-		Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second,
-		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+		Handler: mux, ReadTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second,
+		IdleTimeout: 15 * time.Second, MaxHeaderBytes: 16 << 10,
 	}}
 	go func() {
-		if err := h.server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := h.server.Serve(netutil.LimitListener(listener, probesMax)); !errors.Is(err, http.ErrServerClosed) {
 			logger.Error("the HTTP door has failed", "error", err)
 		}
 	}()
 	return h, nil
 }
 
-func (h *health) stop(ctx context.Context) error { return h.server.Shutdown(ctx) }
+func (h *health) stop(ctx context.Context) {
+	if h.server.Shutdown(ctx) != nil {
+		_ = h.server.Close() // breaks off what still runs
+	}
+}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"math"
 	"syscall"
 	"time"
 
@@ -31,4 +32,22 @@ func human(n int64) string {
 		return fmt.Sprintf("%.2fM", float64(n)/(1<<20))
 	}
 	return fmt.Sprintf("%.2fG", float64(n)/(1<<30))
+}
+
+// filesMax returns how many files the process may have open at one time.
+func filesMax() uint64 {
+	var limit syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {
+		return math.MaxInt32
+	}
+	return limit.Cur
+}
+
+// filesReserved is for everything but clients: the log, checkpoints, listeners, probes.
+const filesReserved = 64 + probesMax
+
+// connectionsThatFit returns how many connections each of the two doors may have, at least one.
+func connectionsThatFit(files uint64) int {
+	spare := int(min(files, math.MaxInt32)) - filesReserved
+	return max(1, spare/2)
 }

@@ -95,6 +95,7 @@ func (s *Server) ready(ctx context.Context) error {
 
 // open opens the doors.
 func (s *Server) open(keys *keys) (err error) {
+	s.fitConnections()
 	n := newNode(s.config, s.core)
 	s.node = n
 	h := &host{clock: clock.System, authenticator: keys.authenticator, store: s.core.store, node: n}
@@ -178,22 +179,46 @@ func reachable(host string) string {
 	return host
 }
 
+// fitConnections lowers the bound on connections to what the process may have open: without a free file
+// neither the log nor a checkpoint could go on.
+func (s *Server) fitConnections() {
+	files := filesMax()
+	wanted := &s.config.Limits.MaxConnections
+	if fits := connectionsThatFit(files); fits < *wanted {
+		s.logger.Warn("fewer connections than --max-connections: the process may open too few files",
+			"files", files, "connections", fits, "wanted", *wanted, "help", "raise the limit (ulimit -n)")
+		*wanted = fits
+	}
+}
+
 // Stop drains the node: it takes no more connections, finishes what runs, writes a checkpoint and lets go of
 // the data directory.
 func (s *Server) Stop(ctx context.Context) error {
-	drain, cancel := context.WithTimeout(ctx, drainTimeout)
-	defer cancel()
-	var failed error
-	if s.door != nil {
-		failed = s.door.Shutdown(drain)
-	}
-	if s.grpc != nil {
-		s.grpc.Stop(drain)
-	}
-	if s.health != nil {
-		failed = errors.Join(failed, s.health.stop(drain))
-	}
+	s.closeDoors(ctx)
 	s.cancel()
 	s.running.Wait()
-	return errors.Join(failed, s.core.stop(ctx))
+	return s.core.stop(ctx)
+}
+
+// closeDoors closes all doors at one time, so that each has the whole time for what runs behind it. Clients
+// that do not take their answers in that time are cut off, which is no failure of the node.
+func (s *Server) closeDoors(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
+	defer cancel()
+	var doors sync.WaitGroup
+	if s.door != nil {
+		doors.Go(func() {
+			if err := s.door.Shutdown(ctx); err != nil {
+				s.logger.Warn("Redis clients were cut off: what they asked for took too long to finish or to take",
+					"error", err)
+			}
+		})
+	}
+	if s.grpc != nil {
+		doors.Go(func() { s.grpc.Stop(ctx) })
+	}
+	if s.health != nil {
+		doors.Go(func() { s.health.stop(ctx) })
+	}
+	doors.Wait()
 }
