@@ -24,17 +24,25 @@ type kvGetCommand struct {
 	dialFlags
 }
 
-// Run prints a value as it is, without a line break.
+// Run prints a value as it is; on a terminal with a line break behind it, for the next prompt.
 func (c *kvGetCommand) Run() error {
 	return c.call(func(ctx context.Context, kv primatomicv1.KeyValueClient) error {
 		reply, err := kv.GetKey(ctx, &primatomicv1.GetKeyRequest{
 			Namespace: c.Namespace, KeyBytes: []byte(c.Key),
 		})
-		if err == nil {
-			_, err = os.Stdout.Write(reply.GetValue())
+		if err != nil {
+			return err
+		}
+		if _, err = os.Stdout.Write(reply.GetValue()); err == nil && onTerminal(os.Stdout) {
+			_, err = fmt.Println()
 		}
 		return err
 	})
+}
+
+func onTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 type kvPutCommand struct {
