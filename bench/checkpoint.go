@@ -23,7 +23,8 @@ func underCheckpoint(o *options) error {
 		return err
 	}
 	busy := func() bool { return len(unfinished(o)) > 0 }
-	fmt.Printf("%-28s %10s %10s %10s %10s %10s\n", "SET, 50 connections", "calls", "p50 ms", "p99 ms", "p99.9 ms", "max ms")
+	fmt.Printf("%-28s %10s %10s %10s %10s %10s\n",
+		"SET, 50 connections", "calls", "p50 ms", "p99 ms", "p99.9 ms", "max ms")
 	if err := phase(o, s, "no checkpoint", func() bool { return !busy() }); err != nil {
 		return err
 	}

@@ -11,5 +11,4 @@ type exception struct {
 var exceptions = []exception{
 	{"import", "cmd/primatomic -> proto/primatomic/v1", 1, "dials gRPC itself until client/ is there"},
 	{"banned math/rand/v2", "command/keys.go", 1, "RANDOMKEY: a read, never in the log; its seed belongs in the call"},
-	{"line columns", "bench/checkpoint.go", 124, "to be wrapped"},
 }
