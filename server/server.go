@@ -66,6 +66,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		return nil, err
 	}
 	if err = s.ready(ctx); err == nil {
+		s.watchDisk(background)
 		err = s.open(keys)
 	}
 	if err != nil {
@@ -129,14 +130,18 @@ func (s *Server) open(keys *keys) (err error) {
 	return nil
 }
 
-// watch starts what runs beside the doors.
-func (s *Server) watch(ctx context.Context, keys *keys) {
+// watchDisk keeps an eye on free space, from before the first client on.
+func (s *Server) watchDisk(ctx context.Context) {
 	guard := &diskGuard{
 		fs: vfs.OS, dir: s.config.Storage.DataDir, reserve: int64(s.config.Storage.DiskReserve),
 		store: s.core.store, logger: s.logger,
 	}
-	guard.look() // before the first write
+	guard.look()
 	s.running.Go(func() { every(ctx, clock.System, diskInterval, guard.look) })
+}
+
+// watch starts what runs beside the doors.
+func (s *Server) watch(ctx context.Context, keys *keys) {
 	s.running.Go(func() {
 		every(ctx, clock.System, meterInterval, func() { s.node.meter.sample(s.node.counts()) })
 	})
