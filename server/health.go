@@ -49,7 +49,8 @@ func startHealth(addr string, group *raft.Group, logger *slog.Logger) (*health, 
 		IdleTimeout: 15 * time.Second, MaxHeaderBytes: 16 << 10,
 	}}
 	go func() {
-		if err := h.server.Serve(netutil.LimitListener(listener, probesMax)); !errors.Is(err, http.ErrServerClosed) {
+		err := h.server.Serve(netutil.LimitListener(listener, probesMax))
+		if !errors.Is(err, http.ErrServerClosed) {
 			logger.Error("the HTTP door has failed", "error", err)
 		}
 	}()

@@ -23,7 +23,8 @@ func logID(id nodedb.Identity) [16]byte {
 	return derive("primatomic log", id.Cluster, id.Node, id.Incarnation)
 }
 
-// runID names one run of a node to clients, in 40 hexadecimal digits as Redis does, and tells none of the ids.
+// runID names one run of a node to clients, in 40 hexadecimal digits as Redis does. It tells none of the
+// ids.
 func runID(id nodedb.Identity) string {
 	sum := digest("primatomic run", id.Cluster, id.Node, id.Incarnation, id.Process)
 	return hex.EncodeToString(sum[:20])
