@@ -95,7 +95,7 @@ func selectNamespace(ctx context.Context, s *Session, c *Call, r *Reply) {
 		r.Error(err)
 		return
 	}
-	s.choose(selected)
+	s.Choose(selected)
 	r.OK()
 }
 

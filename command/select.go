@@ -58,8 +58,8 @@ func notSelected(name string) *Error {
 	return noNamespace(name)
 }
 
-// choose makes n the session's namespace.
-func (s *Session) choose(n Selected) {
+// Choose makes n the session's namespace.
+func (s *Session) Choose(n Selected) {
 	s.Namespace = n
 	s.publish()
 }
@@ -87,7 +87,7 @@ func (s *Session) login(ctx context.Context, user, token string) *Error {
 		s.unwatch()
 	}
 	s.Principal = p
-	s.choose(chosen)
+	s.Choose(chosen)
 	return nil
 }
 

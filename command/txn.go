@@ -177,8 +177,8 @@ var execReads = &Spec{Name: "exec", Read: execRead, Family: Transactions, Flags:
 
 // TakeExec turns the session's transaction into the EXEC call c: it fills Sub, Watched and Answers,
 // and the namespace that the transaction starts from. Queued calls of class Conn are carried out here, so
-// that a SELECT among them holds for the calls behind it; so they take effect even if a watched key
-// lets the rest do nothing. If nothing is left but reads of one namespace, c becomes a call of class Read.
+// that a SELECT among them holds for the calls behind it; if a watched key then lets the rest do nothing,
+// the executor takes the session back to its namespace. If nothing is left but reads of one namespace, c becomes a call of class Read.
 // An error is the answer to EXEC. In either case the session's transaction is over, if there was one.
 func (s *Session) TakeExec(ctx context.Context, c *Call) *Error {
 	m := s.Multi

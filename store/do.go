@@ -36,19 +36,35 @@ func (s *Store) do(
 	defer p.end()
 	for n := 0; ; {
 		c := &calls[n]
-		out.Mark()
+		from, selected := out.Mark(), session.Namespace
 		switch s.gate(ctx, session, c, out, nil) {
 		case read:
 			s.answer(&p, c, out)
+			settleSelect(session, c, selected, out.Bytes()[from:])
 		case write:
-			r := s.newRun(out)
+			r, following := s.newRun(out), calls[n+1:]
 			r.add(op{call: c})
-			return n + s.carry(&p, session, r, calls[n+1:])
+			if session.Namespace != selected { // the EXEC of a SELECT: whether it holds is not known yet
+				following = nil
+			}
+			n += s.carry(&p, session, r, following)
+			settleSelect(session, c, selected, out.Bytes()[from:])
+			return n
 		}
 		n++
 		if n == len(calls) || out.Len() >= answerBytesMax || session.Halts() {
 			return n
 		}
+	}
+}
+
+// settleSelect takes the session back to the namespace it had selected before an EXEC, if the answer says that
+// the transaction was not carried out: a SELECT in it must not hold either, or what follows would be written
+// where nobody meant it to be.
+func settleSelect(session *command.Session, c *command.Call, selected command.Selected, answer []byte) {
+	carriedOut := len(answer) > 1 && answer[0] == '*' && answer[1] != '-'
+	if c.Sub != nil && session.Namespace != selected && !carriedOut {
+		session.Choose(selected)
 	}
 }
 

@@ -164,6 +164,20 @@ func TestReadsSeeNothingSentAfterThem(t *testing.T) {
 	})
 }
 
+// TestSelectOfAnAbortedTransactionDoesNotHold: what follows it goes where it would have gone without it.
+func TestSelectOfAnAbortedTransactionDoesNotHold(t *testing.T) {
+	settled(t, func(t *testing.T, n *node) {
+		s, other := n.session(), n.session()
+		s.do("SET a 1", "WATCH a")
+		other.do("SET a 2")
+		expect(t, s.do("MULTI", "SELECT 1", "SET b 1", "EXEC", "SET x 1"), "+OK +QUEUED +QUEUED *-1 +OK ")
+		expect(t, s.do("GET x"), "$1 1 ")
+		expect(t, other.do("GET x"), "$1 1 ")
+		expect(t, s.do("MULTI", "SELECT 1", "SET b 1", "EXEC", "SET x 2"), "+OK +QUEUED +QUEUED *2 +OK +OK +OK ")
+		expect(t, other.do("GET x", "SELECT 1", "GET x"), "$1 1 +OK $1 2 ")
+	})
+}
+
 // TestExecOfReadsIsAnsweredOnce: an EXEC that no longer fits into what is sent at once has taken its
 // transaction, so it cannot be left for the next call of Do.
 func TestExecOfReadsIsAnsweredOnce(t *testing.T) {
