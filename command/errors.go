@@ -21,6 +21,7 @@ const (
 	NoProto                    // NOPROTO: HELLO asked for a protocol that does not exist
 	ExecAbort                  // EXECABORT: a queued command was refused, the transaction is void
 	TooLarge                   // ERR: over a size limit
+	Quota                      // QUOTA: the credential has as many of something as it may have
 	OutOfMemory                // OOM: the memory limit forbids growth
 	DiskFull                   // DISKFULL: too little disk is left for writes that grow
 	NotApplied                 // TRYAGAIN: certainly not applied, safe to send again
@@ -59,6 +60,8 @@ func (c Code) Prefix() string {
 		return "NOPROTO"
 	case ExecAbort:
 		return "EXECABORT"
+	case Quota:
+		return "QUOTA"
 	case OutOfMemory:
 		return "OOM"
 	case DiskFull:

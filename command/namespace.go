@@ -70,6 +70,8 @@ func createNamespace(tx *engine.Tx, c *Call, r *Reply) {
 		r.OK()
 	case errors.Is(err, engine.ErrNameTaken):
 		r.Error(Errorf(NamespaceTaken, "the namespace %q belongs to another credential", name))
+	case errors.Is(err, engine.ErrTooMany):
+		r.Error(Errorf(Quota, "a credential has at most %d namespaces: drop one first", engine.NamespacesMax))
 	default:
 		r.Error(Errorf(Invalid, "%v", err))
 	}

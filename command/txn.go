@@ -258,7 +258,18 @@ func execWrite(tx *engine.Tx, c *Call, r *Reply) {
 			return
 		}
 	}
-	c.eachQueued(r, func(sub *Call) { execOne(tx, sub, r) })
+	start, mark, full := r.Len(), tx.Mark(), false
+	c.eachQueued(r, func(sub *Call) {
+		full = full || sub.Spec.Flags.Has(DenyGrowth) && !tx.MayGrow()
+		if !full {
+			execOne(tx, sub, r)
+		}
+	})
+	if full { // a transaction that memory has no room for is not carried out by half
+		tx.RollbackTo(mark)
+		r.Truncate(start)
+		r.Error(ErrOutOfMemory)
+	}
 }
 
 // execOne carries a queued call out. If it fails it is undone alone; what the others did stays.

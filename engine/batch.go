@@ -12,7 +12,9 @@ type Batch struct {
 	open    int
 	changes []change // undo log of the current call
 	arena   []byte   // old bytes of values overwritten in place; change.value points here
-	listed  bool     // the current call has changed the registry
+	// memoryMax is what LimitMemory set.
+	memoryMax int64
+	listed    bool // the current call has changed the registry
 }
 
 // Bounds of what is kept from one call for the next.
@@ -28,10 +30,24 @@ func (s *State) Begin(logTime int64, seed uint64) *Batch {
 	if b.active {
 		panic("engine: a batch is still active")
 	}
-	b.active, b.seed = true, seed
+	b.active, b.seed, b.memoryMax = true, seed, 0
 	b.time = max(logTime, s.logTime.Load())
 	s.logTime.Store(b.time)
 	return b
+}
+
+// LimitMemory sets the memory, counted as Memory counts it, from which on MayGrow says no; 0 is no limit.
+func (b *Batch) LimitMemory(bytesMax int64) { b.memoryMax = bytesMax }
+
+// memory is Memory as of this moment of the batch.
+func (b *Batch) memory() int64 {
+	s := b.state
+	memory := s.bytes.Load() + s.keys.Load()*keyOverhead + int64(s.working.byID.Len())*namespaceOverhead
+	for _, ns := range b.locked {
+		keys, bytes := ns.size()
+		memory += bytes - ns.published.bytes.Load() + (keys-ns.published.keys.Load())*keyOverhead
+	}
+	return memory
 }
 
 // Tx starts one atomic call. It must end with Commit or Rollback before the next one starts. A numbered
@@ -179,10 +195,7 @@ func (b *Batch) list() {
 }
 
 func (s *State) publish(ns *namespace) {
-	keys, bytes := int64(ns.keys.len()), ns.keys.bytes
-	if ns.dropped {
-		keys, bytes = 0, 0
-	}
+	keys, bytes := ns.size()
 	s.keys.Add(keys - ns.published.keys.Swap(keys))
 	s.bytes.Add(bytes - ns.published.bytes.Swap(bytes))
 	ns.published.expires.Store(int64(ns.keys.expiry.count))

@@ -145,6 +145,30 @@ func TestCreateNamespace(t *testing.T) {
 	}
 }
 
+func TestNamespacesAreBounded(t *testing.T) {
+	s := newState()
+	apply(t, s, NoNamespace, 1, func(tx *Tx) {
+		for i := range NamespacesMax {
+			if _, err := tx.CreateNamespace(tenant, fmt.Sprintf("n%d", i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := tx.CreateNamespace(tenant, "one-more"); !errors.Is(err, ErrTooMany) {
+			t.Fatalf("got %v, want %v", err, ErrTooMany)
+		}
+		if _, err := tx.CreateNamespace(tenant, "n7"); err != nil {
+			t.Fatalf("one that is there: %v", err)
+		}
+		if _, err := tx.CreateNamespace("other", "theirs"); err != nil {
+			t.Fatalf("another credential: %v", err)
+		}
+	})
+	check(t, s)
+	if memory, least := s.Memory(), int64(NamespacesMax*namespaceOverhead); memory < least {
+		t.Errorf("counted to hold %d bytes, want %d at least", memory, least)
+	}
+}
+
 func TestDropNamespace(t *testing.T) {
 	s := newState()
 	var app, numbered Info

@@ -98,6 +98,19 @@ func (r *registry) setNumbered(ns, next *namespace) {
 	r.numbered.Set(ns.credential, &owned)
 }
 
+// countNamed returns how many named namespaces a credential has.
+func (r *registry) countNamed(credential string) int {
+	count := 0
+	r.named.Ascend(ownerKey(credential, ""), func(_ string, ns *namespace) bool {
+		if ns.credential != credential {
+			return false
+		}
+		count++
+		return true
+	})
+	return count
+}
+
 // ofCredential calls fn for the namespaces of a credential: numbered ones first, then by name.
 func (r *registry) ofCredential(credential string, fn func(ns *namespace) bool) {
 	if owned, ok := r.numbered.Get(credential); ok {

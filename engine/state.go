@@ -65,6 +65,13 @@ func (s *State) EarliestDeadline() (deadline int64, ok bool) {
 // Totals returns the number of keys, with expired ones, and the bytes of their keys and values.
 func (s *State) Totals() (keys, bytes int64) { return s.keys.Load(), s.bytes.Load() }
 
+// Memory returns what the state is counted to hold in memory: keys and values, and a fixed cost for each key
+// and each namespace.
+func (s *State) Memory() int64 {
+	namespaces := int64(s.registry.Load().byID.Len())
+	return s.bytes.Load() + s.keys.Load()*keyOverhead + namespaces*namespaceOverhead
+}
+
 // Namespaces calls fn for every namespace, by id, until it returns false.
 func (s *State) Namespaces(fn func(Info) bool) {
 	s.mu.RLock()

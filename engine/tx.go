@@ -249,10 +249,16 @@ func (t *Tx) CreateNamespace(credential, name string) (Info, error) {
 		return Info{}, ErrNameTaken
 	}
 	if !ok {
+		if t.state.working.countNamed(credential) >= NamespacesMax {
+			return Info{}, ErrTooMany
+		}
 		ns = t.batch.create(credential, name, -1)
 	}
 	return ns.info(true), nil
 }
+
+// MayGrow reports whether a call that makes the state grow may still be carried out.
+func (t *Tx) MayGrow() bool { return t.batch.memoryMax == 0 || t.batch.memory() < t.batch.memoryMax }
 
 func (b *Batch) create(credential, name string, number int16) *namespace {
 	s := b.state

@@ -37,6 +37,7 @@ var verdicts = map[command.Code]verdict{
 	command.NoPerm:         {codes.PermissionDenied, "NOT_PERMITTED"},
 	command.NoProto:        {codes.InvalidArgument, "NO_PROTOCOL"},
 	command.ExecAbort:      {codes.Aborted, "ABORTED"},
+	command.Quota:          {codes.ResourceExhausted, "QUOTA"},
 	command.TooLarge:       {codes.InvalidArgument, "TOO_LARGE"},
 	command.OutOfMemory:    {codes.ResourceExhausted, "OUT_OF_MEMORY"},
 	command.DiskFull:       {codes.ResourceExhausted, "DISK_FULL"},

@@ -129,7 +129,7 @@ func (n *node) clientsInfo() []command.InfoField {
 }
 
 func (n *node) memoryInfo() []command.InfoField {
-	_, used := n.store.Totals()
+	used := n.store.Memory()
 	rss := residentBytes()
 	return fields(
 		"used_memory", used,

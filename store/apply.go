@@ -59,6 +59,7 @@ func (s *Store) applyEntry(data []byte) error {
 	b := s.state.Begin(o.LogTime, o.Seed)
 	defer s.settleAnswered()
 	defer b.End()
+	b.LimitMemory(o.MemoryMax)
 	if o.Reap > 0 {
 		b.Reap(o.Reap)
 	}
@@ -77,42 +78,46 @@ func (s *Store) applyEntry(data []byte) error {
 	return nil
 }
 
-// applyCall applies the call that has just been read and answers it if it came from here.
+// applyCall applies the call that has just been read and answers it if it came from here. The namespace is locked
+// first, which may have to wait for readers; the connection must be able to give up meanwhile.
 func (s *Store) applyCall(b *engine.Batch) error {
 	o := &s.opened
+	tx, refusal, err := s.enter(b, &o.call)
+	if err != nil {
+		return err
+	}
 	if o.origin.Node == s.node && o.origin.Process == s.process {
 		if w, waiting := s.waiters.take(o.origin.Sequence); waiting {
-			return s.answerWrite(b, w)
+			s.answerWrite(b, tx, refusal, w)
+			return nil
 		}
 	}
 	s.scratch.Reset()
-	return s.perform(b, &o.call, &s.scratch)
+	perform(tx, &o.call, refusal, &s.scratch)
+	return nil
 }
 
 // answerWrite applies a call that a connection waits for, and the reads that ride on it.
-func (s *Store) answerWrite(b *engine.Batch, w waiter) error {
+func (s *Store) answerWrite(b *engine.Batch, tx *engine.Tx, refusal *command.Error, w waiter) {
 	r, c := w.run, &s.opened.call
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
 		s.scratch.Reset()
-		return s.perform(b, c, &s.scratch)
+		perform(tx, c, refusal, &s.scratch)
+		return
 	}
 	c.Answers = r.ops[w.op].call.Answers
 	o := &r.ops[w.op]
 	o.from = r.out.Len()
-	err := s.perform(b, c, r.out)
+	perform(tx, c, refusal, r.out)
 	o.to = r.out.Len()
-	if err != nil {
-		return err
-	}
 	for i := w.op + 1; i < len(r.ops) && r.ops[i].kind != writeOp; i++ {
 		if r.ops[i].kind == riderOp {
 			ride(b, r, i)
 		}
 	}
 	s.answered = append(s.answered, w)
-	return nil
 }
 
 // settleAnswered wakes the connections whose calls have been applied, once others can see what they did and
@@ -155,34 +160,40 @@ func ride(b *engine.Batch, r *run, i int) {
 	r.settle(i, answered)
 }
 
-// perform carries a write out and appends its answer. An error means that this binary does not know the
-// command.
-func (s *Store) perform(b *engine.Batch, c *command.Call, out *command.Reply) error {
+// enter begins the transaction of a call. A refusal is the answer to a call that is not to be carried out; an error
+// means that this binary does not know the command.
+func (s *Store) enter(b *engine.Batch, c *command.Call) (*engine.Tx, *command.Error, error) {
 	if err := s.prepare(c); err != nil {
 		if c.Spec == nil {
-			return errors.New("store: the log holds a command this binary does not know (" +
+			return nil, nil, errors.New("store: the log holds a command this binary does not know (" +
 				err.Text + "): start a newer binary on this data directory")
 		}
-		out.Error(err)
-		return nil
-	}
-	if s.opened.DenyGrowth && grows(c) {
-		out.Error(command.ErrOutOfMemory)
-		return nil
+		return nil, err, nil
 	}
 	tx, err := b.Tx(c.Credential, c.Namespace)
 	if err != nil {
-		out.Error(engineError(err))
-		return nil
+		return nil, engineError(err), nil
 	}
+	if grows(c) && !tx.MayGrow() {
+		tx.Rollback()
+		return nil, command.ErrOutOfMemory, nil
+	}
+	return tx, nil, nil
+}
+
+// perform carries a write out and appends its answer.
+func perform(tx *engine.Tx, c *command.Call, refusal *command.Error, out *command.Reply) {
 	out.Mark()
+	if refusal != nil {
+		out.Error(refusal)
+		return
+	}
 	c.Spec.Write(tx, c, out)
 	if out.Code() != command.OK && c.Sub == nil { // EXEC undoes the calls that failed by itself
 		tx.Rollback()
-		return nil
+		return
 	}
 	tx.Commit()
-	return nil
 }
 
 // prepare resolves the names of a call from the log, and of the calls in it. If the names do not mean what

@@ -118,7 +118,7 @@ func (b *batcher) Take(term raft.Term, bytesMax int) [][]byte {
 	}
 	payloads := b.built[:0]
 	for bytes := 0; bytes < bytesMax && (reap > 0 || !b.idle()); reap = 0 {
-		h := header{LogTime: now, Seed: b.rng.Uint64(), Reap: reap, DenyGrowth: b.store.memoryFull()}
+		h := header{LogTime: now, Seed: b.rng.Uint64(), Reap: reap, MemoryMax: b.store.limits.MemoryBytesMax}
 		payload := b.entry(term, h, memory(b.built, len(payloads)))
 		payloads = append(payloads, payload)
 		bytes += len(payload)

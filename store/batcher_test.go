@@ -320,7 +320,7 @@ func TestTicksForReaders(t *testing.T) {
 func TestEntriesSayThatMemoryIsFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNode(t)
-		n.store.limits.MemoryBytesMax = 10
+		n.store.limits.MemoryBytesMax = 1610 // one key of 9 bytes and its database are counted as 1609
 		n.settle()
 		s := n.session()
 		expect(t, s.do("SET a 12345678"), "+OK ")
@@ -328,6 +328,22 @@ func TestEntriesSayThatMemoryIsFull(t *testing.T) {
 		full := "-OOM " + command.ErrOutOfMemory.Text + " "
 		expect(t, s.do("SET c 1", "GET c", "DEL b", "GET b"), full+"$-1 :1 $-1 ")
 		expect(t, s.do("SET c 1"), "+OK ")
+		n.kill()
+	})
+}
+
+// TestMemoryLimitHoldsWithinAnEntry: calls that grow are refused one by one, and a transaction as a whole, although
+// they stand in one entry.
+func TestMemoryLimitHoldsWithinAnEntry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNode(t)
+		n.store.limits.MemoryBytesMax = 8000
+		n.settle()
+		s := n.session()
+		full := "-OOM " + command.ErrOutOfMemory.Text + " "
+		expect(t, s.do("SETRANGE a 6999 x", "SETRANGE b 6999 x", "SETRANGE c 6999 x"), ":7000 "+full+full)
+		expect(t, s.do("DEL a", "MULTI", "SET d 1", "SETRANGE e 6999 x", "SET f 1", "EXEC", "EXISTS d e f"),
+			":1 +OK +QUEUED +QUEUED +QUEUED "+full+":0 ")
 		n.kill()
 	})
 }

@@ -12,9 +12,10 @@ import (
 // A log entry is an envelope:
 //
 //	version     1 byte, envelopeVersion
-//	flags       1 byte, bit 0: growth is denied (the memory limit is reached)
+//	flags       1 byte, 0 for now
 //	log time    uvarint, ms since the epoch
 //	seed        8 bytes, for everything random that apply does
+//	memory      uvarint, bytes from which on calls that grow are refused, 0 for no limit
 //	reap        uvarint, how many expired keys to remove before the calls
 //	calls       until the end
 //
@@ -31,8 +32,6 @@ import (
 // A namespace is uvarint id and varint number. Names and not table positions stand in the log, because
 // an old log must mean the same under a new binary.
 const envelopeVersion = 1
-
-const growthDenied = 1 << 0
 
 const (
 	sameOrigin = 1 << iota
@@ -59,10 +58,10 @@ type caller struct {
 
 // header is what an entry says once for all its calls.
 type header struct {
-	LogTime    int64 // ms
-	Seed       uint64
-	Reap       int
-	DenyGrowth bool
+	LogTime   int64 // ms
+	Seed      uint64
+	Reap      int
+	MemoryMax int64 // bytes
 }
 
 // envelope is an entry under construction.
@@ -75,13 +74,10 @@ type envelope struct {
 
 // begin starts an entry in memory that becomes the entry's own.
 func (e *envelope) begin(buf []byte, h header) {
-	flags := byte(0)
-	if h.DenyGrowth {
-		flags |= growthDenied
-	}
-	buf = append(buf[:0], envelopeVersion, flags)
+	buf = append(buf[:0], envelopeVersion, 0)
 	buf = binary.AppendUvarint(buf, uint64(h.LogTime))
 	buf = binary.LittleEndian.AppendUint64(buf, h.Seed)
+	buf = binary.AppendUvarint(buf, uint64(h.MemoryMax))
 	buf = binary.AppendUvarint(buf, uint64(h.Reap))
 	*e = envelope{buf: buf}
 }
@@ -221,16 +217,16 @@ func (o *opened) open(data []byte) error {
 	if len(data) < 2 {
 		return errEnvelope
 	}
-	if data[0] != envelopeVersion || data[1]&^growthDenied != 0 {
+	if data[0] != envelopeVersion || data[1] != 0 {
 		return fmt.Errorf("%w: version %d, flags %x", errNewerEnvelope, data[0], data[1])
 	}
 	d := decoder{rest: data[2:]}
-	o.DenyGrowth = data[1]&growthDenied != 0
 	o.LogTime = int64(d.uvarint())
 	o.Seed = d.fixed64()
+	o.MemoryMax = int64(d.uvarint())
 	o.Reap = int(d.uvarint())
 	o.rest, o.calls = d.rest, 0
-	if d.bad || o.LogTime < 0 || o.Reap < 0 {
+	if d.bad || o.LogTime < 0 || o.MemoryMax < 0 || o.Reap < 0 {
 		return errEnvelope
 	}
 	return nil

@@ -132,7 +132,7 @@ func TestEnvelopeRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		h := header{
 			LogTime: rapid.Int64Range(0, 1<<62).Draw(t, "time"), Seed: rapid.Uint64().Draw(t, "seed"),
-			Reap: rapid.IntRange(0, 1<<20).Draw(t, "reap"), DenyGrowth: rapid.Bool().Draw(t, "deny"),
+			Reap: rapid.IntRange(0, 1<<20).Draw(t, "reap"), MemoryMax: rapid.Int64Min(0).Draw(t, "memory"),
 		}
 		var all []logged
 		from := origin{1, 2, 3}
@@ -225,7 +225,7 @@ func TestManyQueuedCallsAreRefused(t *testing.T) {
 // reads comes out the same when it is written again.
 func FuzzEnvelope(f *testing.F) {
 	f.Add([]byte{envelopeVersion, 0})
-	f.Add(encode(header{LogTime: 1, Reap: 3, DenyGrowth: true}, nil))
+	f.Add(encode(header{LogTime: 1, Reap: 3, MemoryMax: 7}, nil))
 	f.Add(encode(header{LogTime: 1}, []logged{
 		{origin{1, 2, 3}, command.Call{Credential: "c", Args: [][]byte{[]byte("set"), []byte("k"), []byte("v")}}},
 		{origin{1, 2, 4}, command.Call{Credential: "c", Args: [][]byte{[]byte("exec")}, Sub: []command.Call{

@@ -8,6 +8,9 @@ func (s *Store) Calls() uint64 { return s.calls.Load() }
 // Totals returns how many keys there are and how many bytes they and their values have.
 func (s *Store) Totals() (keys, bytes int64) { return s.state.Totals() }
 
+// Memory returns what the state is counted to hold in memory, in bytes; memory limits go by it.
+func (s *Store) Memory() int64 { return s.state.Memory() }
+
 // Namespaces returns the namespaces of a credential, as this node's memory knows them: numbered ones first,
 // then by name.
 func (s *Store) Namespaces(credential string) []engine.Info {

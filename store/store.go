@@ -20,7 +20,8 @@ type Limits struct {
 	// Deadline is how long a call may take before its outcome is given up. It must be below the
 	// timeouts of clients that send again by themselves: go-redis waits 3 s, Jedis 2 s.
 	Deadline time.Duration
-	// MemoryBytesMax is how large the data may grow, counted by the engine; 0 is no limit.
+	// MemoryBytesMax is how large the state may grow, as the engine counts it; 0 is no limit. It goes into
+	// every entry that this node makes, so that all nodes refuse the same calls.
 	MemoryBytesMax int64
 	// CheckpointBytesMin is how much log must have been applied since the last checkpoint before a
 	// new one is made; the size of the last one counts if it is larger.
@@ -130,12 +131,6 @@ func (s *Store) Registry() *command.Registry { return s.registry }
 
 // SetDiskFull says whether writes that grow are to be refused because the disk is nearly full.
 func (s *Store) SetDiskFull(full bool) { s.diskFull.Store(full) }
-
-// memoryFull reports whether entries are to deny growth.
-func (s *Store) memoryFull() bool {
-	_, bytes := s.state.Totals()
-	return s.limits.MemoryBytesMax > 0 && bytes > s.limits.MemoryBytesMax
-}
 
 // SetConfState notes an applied configuration. See raft.StateMachine.
 func (s *Store) SetConfState(index raft.Index, confState []byte) {

@@ -43,7 +43,7 @@ func drawOptions(rng *rand.Rand) options {
 		o.checkpointBytes = int64(1000 << rng.IntN(6))
 	}
 	if rng.IntN(4) == 0 {
-		o.memoryBytes = int64(500 << rng.IntN(6))
+		o.memoryBytes = 2000 + int64(500<<rng.IntN(6))
 	}
 	return o
 }
