@@ -101,6 +101,11 @@ func (c *core) begin(hard wal.HardState, founding raft.Seed, applied raft.Index)
 	return hard, c.nodedb.SetFounded()
 }
 
+// proposalsInflightMax is how many appends a lone voter has on their way to the disk: one. What comes during a sync
+// shares the next one; a second append, begun early, would be small and make everything behind it wait longer.
+// SET at 50 connections: 5 % more per second than with two, 11 % more at a pipeline of 16.
+const proposalsInflightMax = 1
+
 // load loads the state and puts it behind the log. hard is what the log holds of the group, zero if it does not
 // know it.
 func (c *core) load(o Options, hard wal.HardState) (err error) {
@@ -134,6 +139,7 @@ func (c *core) load(o Options, hard wal.HardState) (err error) {
 	c.group, err = c.host.AddGroup(raft.GroupConfig{
 		ID: groupID, Replica: replica, Applied: index, AppliedTerm: term, ConfState: confState,
 		HardState: hard, StateMachine: c.store, Proposer: c.store.Proposer(),
+		Limits: raft.Limits{ProposalsInflightMax: proposalsInflightMax},
 	})
 	if err != nil {
 		return fmt.Errorf("data directory %s: %w", o.Config.Storage.DataDir, err)
