@@ -29,6 +29,7 @@ const (
 	headerBytesMax   = 32 << 10         // a token is at most 8 KiB
 	handshakeTimeout = 10 * time.Second // TLS and HTTP/2 settings
 	pingInterval     = 30 * time.Second // asked of a silent client
+	idleMax          = 5 * time.Minute  // without a call; clients connect again by themselves
 	pingTimeout      = 15 * time.Second // then the connection is dead
 	pingIntervalMin  = 5 * time.Second  // a client that pings more often is sent away
 )
@@ -75,7 +76,9 @@ func options(config *tls.Config) []grpc.ServerOption {
 		grpc.MaxConcurrentStreams(streamsMax),
 		grpc.MaxHeaderListSize(headerBytesMax),
 		grpc.ConnectionTimeout(handshakeTimeout),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingInterval, Timeout: pingTimeout}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{
+			Time: pingInterval, Timeout: pingTimeout, MaxConnectionIdle: idleMax,
+		}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{
 			MinTime: pingIntervalMin, PermitWithoutStream: true,
 		}),

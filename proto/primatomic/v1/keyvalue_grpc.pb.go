@@ -60,7 +60,8 @@ const (
 //	DEADLINE_EXCEEDED    outcome unknown: the call may or may not have taken effect
 //
 // Each of these errors carries a google.rpc.ErrorInfo of the domain "primatomic" whose reason is the
-// machine-readable cause.
+// machine-readable cause; but for messages that cannot be read or are too large, which the gRPC library
+// refuses before the service sees them.
 //
 // Messages are at most 32 MiB and 64 KiB, two values and the rest. Clients raise their limits to that;
 // the library refuses a larger message with RESOURCE_EXHAUSTED before the call is looked at.
@@ -218,7 +219,8 @@ func (c *keyValueClient) DropNamespace(ctx context.Context, in *DropNamespaceReq
 //	DEADLINE_EXCEEDED    outcome unknown: the call may or may not have taken effect
 //
 // Each of these errors carries a google.rpc.ErrorInfo of the domain "primatomic" whose reason is the
-// machine-readable cause.
+// machine-readable cause; but for messages that cannot be read or are too large, which the gRPC library
+// refuses before the service sees them.
 //
 // Messages are at most 32 MiB and 64 KiB, two values and the rest. Clients raise their limits to that;
 // the library refuses a larger message with RESOURCE_EXHAUSTED before the call is looked at.
