@@ -20,6 +20,10 @@ type Call struct {
 	Sub     []Call
 	Watched []Watch
 	Answers [][]byte
+
+	// Of a queued call while its transaction is carried out: the steps that are left to all of its calls. Not
+	// part of the log.
+	Steps *int
 }
 
 // Client names a call for its client: a session that the client has registered and the call's number in it,

@@ -88,21 +88,21 @@ func listKeys(v *engine.View, c *Call, r *Reply) {
 		from = after
 	}
 	mark, n := r.BeginArray(), int64(0)
-	v.Ascend(from, func(key []byte, _ engine.Item) bool {
-		switch {
-		case !bytes.HasPrefix(key, prefix):
-			return false
-		case c.Options.Has("AFTER") && bytes.Equal(key, after):
+	err := newWalk(v, c, 1).ascend(from, prefix, func(key []byte) bool {
+		if c.Options.Has("AFTER") && bytes.Equal(key, after) {
 			return true
 		}
 		r.Bulk(key)
 		n++
 		return r.Len()-mark <= ListKeysBytesMax && n != limit
 	})
-	if r.Len()-mark > ListKeysBytesMax {
+	if err == nil && r.Len()-mark > ListKeysBytesMax {
+		err = errLongList
+	}
+	if err != nil {
 		r.Truncate(mark)
-		r.Error(errLongList)
+		r.Error(err)
 		return
 	}
-	r.EndArray(mark, int(n))
+	v.Unlocked(func() { r.EndArray(mark, int(n)) })
 }

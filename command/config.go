@@ -3,6 +3,7 @@ package command
 import (
 	"bytes"
 	"context"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -43,24 +44,21 @@ func configContainer() *Spec {
 // configGet is CONFIG GET.
 func configGet(_ context.Context, s *Session, c *Call, r *Reply) {
 	config := s.Host.Node().Config()
-	names := make([]string, 0, len(config))
-	for name := range config {
-		if matchesAny(c.Args[2:], name) {
-			names = append(names, name)
+	asked := map[string]bool{}
+	for _, pattern := range c.Args[2:] {
+		g := newGlob(bytes.ToLower(pattern))
+		for name := range config {
+			if g.match([]byte(name)) {
+				asked[name] = true
+			}
 		}
 	}
-	slices.Sort(names)
+	names := slices.Sorted(maps.Keys(asked))
 	r.Map(len(names))
 	for _, name := range names {
 		r.BulkString(name)
 		r.BulkString(config[name])
 	}
-}
-
-func matchesAny(patterns [][]byte, name string) bool {
-	return slices.ContainsFunc(patterns, func(pattern []byte) bool {
-		return globMatch(bytes.ToLower(pattern), []byte(name))
-	})
 }
 
 // configSet is CONFIG SET. Parameters are flags of the process or settings of the cluster; tools that

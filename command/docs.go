@@ -195,13 +195,13 @@ func appendFlags(r *Reply, flags []string) {
 
 // commandList is COMMAND LIST, subcommands included.
 func commandList(_ context.Context, s *Session, c *Call, r *Reply) {
-	category, pattern := c.Value("ACLCAT"), c.Value("PATTERN")
+	category, pattern := c.Value("ACLCAT"), newGlob(bytes.ToLower(c.Value("PATTERN")))
 	var names []string
 	for _, spec := range s.Host.Node().Registry().supported() {
 		switch name := spec.FullName(); {
 		case c.Options.Has("MODULE"):
 		case category != nil && !spec.in(category):
-		case pattern != nil && !globMatch(bytes.ToLower(pattern), []byte(name)):
+		case c.Options.Has("PATTERN") && !pattern.match([]byte(name)):
 		default:
 			names = append(names, name)
 		}

@@ -1,76 +1,158 @@
 package command
 
-import "bytes"
+import (
+	"bytes"
+	"math/bits"
 
-// globMatch reports whether s matches a pattern in Redis' dialect: * ? [abc] [^abc] [a-z] and \ before
-// a character that is meant literally. An unclosed class ends with the pattern. The time is bounded by
-// len(pattern) * len(s): after a mismatch only the last star is tried again, one byte further.
-func globMatch(pattern, s []byte) bool {
-	p, i := 0, 0
-	star, from := -1, 0 // after the last star, and where in s it stopped
-	for i < len(s) {
-		if p < len(pattern) && pattern[p] == '*' {
-			p++
-			star, from = p, i
-			continue
-		}
-		if p < len(pattern) {
-			if next, ok := globOne(pattern, p, s[i]); ok {
-				p = next
-				i++
-				continue
-			}
-		}
-		if star < 0 {
-			return false
-		}
-		from++
-		p, i = star, from
-	}
-	for p < len(pattern) && pattern[p] == '*' {
-		p++
-	}
-	return p == len(pattern)
+	"github.com/primatomic/primatomic/engine"
+)
+
+// glob is a pattern in Redis' dialect, made ready to be held against many keys: * ? [abc] [^abc] [a-z] and \
+// before a character that is meant literally. An unclosed class ends with the pattern.
+//
+// It is a state machine whose state is a set of bits: bit i says that the bytes so far match the first i
+// elements, stars not counted. All readings of the stars are followed at once, so a key costs its length
+// times words, whatever the pattern (the shift-and method of Baeza-Yates and Gonnet).
+type glob struct {
+	elements int      // at most engine.KeyBytesMax
+	words    int      // of 64 bits, in a set of states
+	takes    []uint64 // 256 sets: which elements take a byte
+	stars    []uint64 // where a star follows
+	tail     []byte   // what matches ends with this
+	never    bool     // longer than any key
 }
 
-// globOne matches one byte against the element of the pattern at p, which is no star, and returns
-// where the next element begins.
-func globOne(pattern []byte, p int, c byte) (next int, ok bool) {
+const globWordsMax = engine.KeyBytesMax/64 + 1
+
+// newGlob takes a millisecond and 140 KB for the worst pattern: call it outside of locks.
+func newGlob(pattern []byte) *glob {
+	g := &glob{}
+	var elements []byteSet
+	var stars [globWordsMax]uint64
+	for p := 0; p < len(pattern); {
+		if pattern[p] == '*' {
+			stars[len(elements)/64] |= 1 << (len(elements) % 64)
+			g.tail = g.tail[:0]
+			p++
+			continue
+		}
+		if len(elements) == engine.KeyBytesMax {
+			return &glob{never: true}
+		}
+		var set byteSet
+		set, p = globElement(pattern, p)
+		elements = append(elements, set)
+		if c, literal := set.only(); literal {
+			g.tail = append(g.tail, c)
+		} else {
+			g.tail = g.tail[:0]
+		}
+	}
+	g.elements, g.words = len(elements), len(elements)/64+1
+	g.stars = stars[:g.words]
+	g.takes = make([]uint64, 256*g.words)
+	for i, set := range elements {
+		set.each(func(c int) { g.takes[c*g.words+i/64] |= 1 << (i % 64) })
+	}
+	return g
+}
+
+// match reports whether s matches as a whole.
+func (g *glob) match(s []byte) bool {
+	if g.never || !bytes.HasSuffix(s, g.tail) {
+		return false
+	}
+	var room [globWordsMax]uint64
+	room[0] = 1
+	states, stars := room[:g.words], g.stars[:g.words]
+	last, end := g.elements/64, uint64(1)<<(g.elements%64)
+	for _, c := range s {
+		if states[last]&end&stars[last] != 0 {
+			return true // a star takes all that follows
+		}
+		takes := g.takes[int(c)*g.words:][:len(states)]
+		carry, alive := uint64(0), uint64(0)
+		for w, state := range states {
+			taken := state & takes[w]
+			state = taken<<1 | carry | state&stars[w]
+			carry = taken >> 63
+			alive |= state
+			states[w] = state
+		}
+		if alive == 0 {
+			return false
+		}
+	}
+	return states[last]&end != 0
+}
+
+// byteSet is a set of bytes.
+type byteSet [4]uint64
+
+func (b *byteSet) add(lo, hi byte) {
+	for c := int(lo); c <= int(hi); c++ {
+		b[c/64] |= 1 << (c % 64)
+	}
+}
+
+func (b *byteSet) each(fn func(c int)) {
+	for w, word := range b {
+		for ; word != 0; word &= word - 1 {
+			fn(w*64 + bits.TrailingZeros64(word))
+		}
+	}
+}
+
+// only returns the byte of a set that has no other.
+func (b *byteSet) only() (c byte, ok bool) {
+	n := 0
+	b.each(func(found int) { c, n = byte(found), n+1 })
+	return c, n == 1
+}
+
+// globElement returns which bytes the element of the pattern at p takes, which is no star, and where the
+// next element begins.
+func globElement(pattern []byte, p int) (set byteSet, next int) {
 	switch pattern[p] {
 	case '?':
-		return p + 1, true
+		set.add(0, 255)
+		return set, p + 1
 	case '[':
-		return globClass(pattern, p+1, c)
+		return globClass(pattern, p+1)
 	case '\\':
 		if p+1 < len(pattern) {
 			p++
 		}
 	}
-	return p + 1, pattern[p] == c
+	set.add(pattern[p], pattern[p])
+	return set, p + 1
 }
 
-// globClass matches c against the class whose first byte after the bracket is at p.
-func globClass(pattern []byte, p int, c byte) (next int, ok bool) {
+// globClass is globElement for the class whose first byte after the bracket is at p.
+func globClass(pattern []byte, p int) (set byteSet, next int) {
 	not := p < len(pattern) && pattern[p] == '^'
 	if not {
 		p++
 	}
-	match := false
 	for p < len(pattern) && pattern[p] != ']' {
 		switch left := len(pattern) - p; {
 		case left >= 2 && pattern[p] == '\\':
-			match = match || pattern[p+1] == c
+			set.add(pattern[p+1], pattern[p+1])
 			p += 2
 		case left >= 3 && pattern[p+1] == '-':
-			lo, hi := pattern[p], pattern[p+2]
-			match = match || min(lo, hi) <= c && c <= max(lo, hi)
+			set.add(min(pattern[p], pattern[p+2]), max(pattern[p], pattern[p+2]))
 			p += 3
 		default:
-			match = match || pattern[p] == c
+			set.add(pattern[p], pattern[p])
 			p++
 		}
 	}
-	return min(p+1, len(pattern)), match != not
+	if not {
+		for w := range set {
+			set[w] = ^set[w]
+		}
+	}
+	return set, min(p+1, len(pattern))
 }
 
 // globPrefix returns the bytes that everything that matches begins with, and whether they are all that

@@ -215,22 +215,24 @@ func keys(v *engine.View, c *Call, r *Reply) {
 		r.EndArray(mark, n)
 		return
 	}
-	v.Ascend(prefix, func(key []byte, _ engine.Item) bool {
-		if !bytes.HasPrefix(key, prefix) {
-			return false
-		}
-		if globMatch(pattern, key) {
+	var g *glob
+	v.Unlocked(func() { g = newGlob(pattern) })
+	err := newWalk(v, c, g.words).ascend(prefix, prefix, func(key []byte) bool {
+		if g.match(key) {
 			r.Bulk(key)
 			n++
 		}
 		return r.Len()-mark <= answerBytesMax
 	})
-	if r.Len()-mark > answerBytesMax {
+	if err == nil && r.Len()-mark > answerBytesMax {
+		err = errLongAnswer("parts with SCAN")
+	}
+	if err != nil {
 		r.Truncate(mark)
-		r.Error(errLongAnswer("parts with SCAN"))
+		r.Error(err)
 		return
 	}
-	r.EndArray(mark, n)
+	v.Unlocked(func() { r.EndArray(mark, n) })
 }
 
 func dbsize(v *engine.View, _ *Call, r *Reply) { r.Int(int64(v.Len())) }

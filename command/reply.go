@@ -2,6 +2,7 @@ package command
 
 import (
 	"math"
+	"slices"
 	"strconv"
 )
 
@@ -44,6 +45,9 @@ func (r *Reply) Mark() int {
 	r.code = OK
 	return len(r.buf)
 }
+
+// Grow makes room for n bytes more, so that appending them moves nothing.
+func (r *Reply) Grow(n int) { r.buf = slices.Grow(r.buf, n) }
 
 // Raw appends bytes that are whole replies already, in this reply's protocol.
 func (r *Reply) Raw(b []byte) { r.buf = append(r.buf, b...) }

@@ -1,13 +1,12 @@
 package command
 
 import (
-	"bytes"
 	"strconv"
 
 	"github.com/primatomic/primatomic/engine"
 )
 
-// scanCountMax caps COUNT, which is a wish: SCAN looks at no more keys under one hold of the lock.
+// scanCountMax caps COUNT, which is a wish: SCAN looks at no more keys in one call.
 const scanCountMax = 10_000
 
 var errCursor = &Error{Invalid, "invalid cursor"}
@@ -35,24 +34,32 @@ func scan(v *engine.View, c *Call, r *Reply) {
 		r.Error(err)
 		return
 	}
-	pattern, kind := c.Value("MATCH"), c.Value("TYPE")
-	if bytes.Equal(pattern, []byte("*")) {
-		pattern = nil
+	wanted := func(item engine.Item) bool {
+		return !c.Options.Has("TYPE") || foldEqual(c.Value("TYPE"), item.Type().String())
+	}
+	g := &glob{}
+	if c.Options.Has("MATCH") {
+		v.Unlocked(func() { g = newGlob(c.Value("MATCH")) })
 	}
 	found := make([][]byte, 0, min(count, 64))
-	next := v.Scan(cursor, count, func(key []byte, item engine.Item) {
-		if c.Options.Has("TYPE") && !foldEqual(kind, item.Type().String()) {
-			return
-		}
-		if pattern == nil || globMatch(pattern, key) {
+	next, err := newWalk(v, c, g.words).scan(cursor, count, wanted, func(key []byte) {
+		if !c.Options.Has("MATCH") || g.match(key) {
 			found = append(found, key)
 		}
 	})
+	if err != nil {
+		r.Error(err)
+		return
+	}
+	v.Unlocked(func() { r.scanned(next, found) })
+}
+
+func (r *Reply) scanned(next uint64, keys [][]byte) {
 	r.Array(2)
 	var text [20]byte
 	r.Bulk(strconv.AppendUint(text[:0], next, 10))
-	r.Array(len(found))
-	for _, key := range found {
+	r.Array(len(keys))
+	for _, key := range keys {
 		r.Bulk(key)
 	}
 }

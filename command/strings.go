@@ -223,20 +223,30 @@ func getex(tx *engine.Tx, c *Call, r *Reply) {
 	}
 }
 
+// mget learns the length of the answer before it makes it, so that memory for it is taken at most once.
 func mget(v *engine.View, c *Call, r *Reply) {
-	mark := r.Len()
-	r.Array(len(c.Args) - 1)
+	var room [32]engine.Item
+	items, length := room[:0], 0
 	for _, key := range c.Args[1:] {
-		item, alive := v.Lookup(key)
-		alive = alive && item.Type() == engine.String
-		if alive && r.Len()-mark+item.Len() > answerBytesMax {
-			r.Truncate(mark)
+		item, _ := v.Lookup(key)
+		if item.Type() == engine.String {
+			length += item.Len()
+		}
+		items = append(items, item)
+		if length += bulkOverhead; length > answerBytesMax {
 			r.Error(errLongAnswer("fewer keys"))
 			return
 		}
-		r.bulkOrNull(item, alive)
+	}
+	r.Grow(length + bulkOverhead)
+	r.Array(len(items))
+	for _, item := range items {
+		r.bulkOrNull(item, item.Type() == engine.String)
 	}
 }
+
+// bulkOverhead is what a value takes in an answer beside its bytes, at most: "$16777216", two line ends.
+const bulkOverhead = 13
 
 func errLongAnswer(instead string) *Error {
 	return Errorf(TooLarge, "the answer would exceed %d bytes: ask for %s", answerBytesMax, instead)

@@ -178,8 +178,9 @@ var execReads = &Spec{Name: "exec", Read: execRead, Family: Transactions, Flags:
 // TakeExec turns the session's transaction into the EXEC call c: it fills Sub, Watched and Answers,
 // and the namespace that the transaction starts from. Queued calls of class Conn are carried out here, so
 // that a SELECT among them holds for the calls behind it; if a watched key then lets the rest do nothing,
-// the executor takes the session back to its namespace. If nothing is left but reads of one namespace, c becomes a call of class Read.
-// An error is the answer to EXEC. In either case the session's transaction is over, if there was one.
+// the executor takes the session back to its namespace. If nothing is left but reads of one namespace, c
+// becomes a call of class Read. An error is the answer to EXEC. In either case the session's transaction is
+// over, if there was one.
 func (s *Session) TakeExec(ctx context.Context, c *Call) *Error {
 	m := s.Multi
 	if !m.Active {
@@ -243,8 +244,9 @@ func (c *Call) settleNamespace() {
 	}
 }
 
-// execRead answers a transaction of reads.
+// execRead answers a transaction of reads, all at one instant.
 func execRead(v *engine.View, c *Call, r *Reply) {
+	v.Hold()
 	c.eachQueued(r, func(sub *Call) { sub.Spec.Read(v, sub, r) })
 }
 
@@ -294,9 +296,10 @@ func execOne(tx *engine.Tx, sub *Call, r *Reply) {
 // bytes that differ between nodes, so a write is carried out all the same and a read is not.
 func (c *Call) eachQueued(r *Reply, carryOut func(sub *Call)) {
 	r.Array(len(c.Sub))
-	start, full := r.Len(), false
+	start, full, steps := r.Len(), false, transactionStepsMax
 	for i := range c.Sub {
 		sub, from := &c.Sub[i], r.Len()
+		sub.Steps = &steps
 		switch {
 		case sub.Spec == nil:
 			c.answered(i, r)

@@ -77,7 +77,8 @@ func readEqual(t *testing.T, s *State, ref Ref) {
 			t.Error("a view shows half of a call")
 		}
 		v.Scan(0, 5, func(key []byte, it Item) { _ = it.Len() })
-		v.Ascend([]byte("filler-2"), func(key []byte, it Item) bool { return it.Len() < 50 })
+		v.Ascend([]byte("filler-2"), 1000, func(key []byte, it Item) bool { return it.Len() < 50 })
+		ascendAll(v, 100, func() {})
 		v.Random(v.Revision())
 		v.Namespaces(tenant, func(i Info) bool { return i.Keys >= 0 })
 	})

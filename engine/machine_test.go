@@ -412,7 +412,7 @@ func (m *machine) compare(t *rapid.T) {
 		want, wantTick := m.wantDump(space, clock)
 		var got, scanned []string
 		tick := m.read(t, handle, clock, func(v *View) {
-			v.Ascend(nil, func(key []byte, it Item) bool {
+			v.Ascend(nil, 1000, func(key []byte, it Item) bool {
 				got = append(got, fmt.Sprintf("%s=%s,%d", key, abridge(string(it.Value())), it.Deadline()))
 				return true
 			})

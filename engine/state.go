@@ -86,8 +86,9 @@ func (s *State) Namespaces(fn func(Info) bool) {
 // read must be discarded, an entry with log time >= tick committed, and the read done again. Otherwise the
 // key could come back after a failover.
 //
-// A numbered database that was never written reads as empty. fn runs under a lock: it must be short, and
-// keep nothing of the View but copies and values of immutable items.
+// A numbered database that was never written reads as empty. fn runs under a lock: it must be short, or
+// leave the lock now and then (View.Unlocked), and keep nothing of the View but keys, copies and values of
+// immutable items.
 func (s *State) Read(credential string, ref Ref, clock int64, fn func(v *View)) (tick int64, err error) {
 	ns, err := s.registry.Load().find(credential, ref)
 	if err != nil {
@@ -103,11 +104,8 @@ func (s *State) Read(credential string, ref Ref, clock int64, fn func(v *View)) 
 		return 0, ErrNoNamespace
 	}
 	v := s.views.Get().(*View)
-	time := s.logTime.Load()
-	*v = View{
-		state: s, registry: s.registry.Load(), ns: ns, credential: credential,
-		time: time, clock: max(clock, time),
-	}
+	*v = View{state: s, ns: ns, credential: credential, clock: clock, lock: lock}
+	v.look()
 	fn(v)
 	tick = v.behind
 	*v = View{}

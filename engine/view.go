@@ -3,10 +3,11 @@ package engine
 import (
 	"bytes"
 	"math/bits"
+	"sync"
 )
 
-// View is one namespace at one instant, valid only inside the function that got it. It sees no expired
-// keys.
+// View is one namespace at one instant, or at several if it is Unlocked between them. It is valid only inside
+// the function that got it. It sees no expired keys.
 type View struct {
 	state      *State
 	registry   *registry
@@ -16,6 +17,9 @@ type View struct {
 	clock      int64 // time the answer is for, >= time
 	behind     int64 // latest deadline met with time < deadline <= clock
 	writing    bool  // part of a Tx: on the apply goroutine, with the lock held for writing
+
+	lock *sync.RWMutex // of a Read, which holds it for reading; nil in a Tx
+	held bool          // Hold was called
 }
 
 // Time returns the current time in ms for answers such as TTL. In a Tx it is the entry's log time.
@@ -28,6 +32,37 @@ func (v *View) keys() *keyspace {
 	}
 	return v.ns.keys
 }
+
+// Unlocked runs fn with the lock released, so that writers get through a long read. Afterwards the View shows a
+// later instant, and nothing more of a namespace that was dropped meanwhile. fn must not use the View; keys that
+// it got before stay valid. If the View is Atomic, fn runs under the lock.
+func (v *View) Unlocked(fn func()) {
+	if v.Atomic() {
+		fn()
+		return
+	}
+	v.lock.RUnlock()
+	defer v.relock() // if fn panics too: Read releases it once more
+	fn()
+}
+
+func (v *View) relock() {
+	v.lock.RLock()
+	v.look()
+}
+
+// look makes the View show the present instant. The lock is held.
+func (v *View) look() {
+	v.registry = v.state.registry.Load()
+	v.time = v.state.logTime.Load()
+	v.clock = max(v.clock, v.time)
+}
+
+// Hold makes the View stay at one instant to the end.
+func (v *View) Hold() { v.held = true }
+
+// Atomic reports whether the View stays at one instant: in a Tx, or after Hold. All others wait for its end.
+func (v *View) Atomic() bool { return v.writing || v.held }
 
 // alive tells whether the item is to be seen, and notes a deadline that only the clock has passed.
 func (v *View) alive(it *item) bool {
@@ -77,7 +112,8 @@ const cursorShift = 12
 
 // Scan calls fn for keys in the order of their hashes, from the cursor on; 0 starts. It looks at about
 // count items, at least one, and returns the cursor for the next call, 0 at the end. A key that exists from
-// the first call to the last is seen at least once, whatever changes meanwhile. fn must change nothing.
+// the first call to the last is seen at least once, whatever changes meanwhile. The bytes of keys stay valid
+// and never change. fn must change nothing.
 func (v *View) Scan(cursor uint64, count int, fn func(key []byte, it Item)) (next uint64) {
 	keys := v.keys()
 	if keys == nil {
@@ -99,13 +135,19 @@ func (v *View) Scan(cursor uint64, count int, fn func(key []byte, it Item)) (nex
 	return next
 }
 
-// Ascend calls fn for the keys >= from in byte order until it returns false. fn must change nothing.
-func (v *View) Ascend(from []byte, fn func(key []byte, it Item) bool) {
+// Ascend calls fn for the keys >= from in byte order until it returns false. It looks at no more than count
+// items and returns the first key that it has not come to, from which to go on, or nil if the end was reached
+// or fn returned false. The bytes of keys stay valid and never change. fn must change nothing.
+func (v *View) Ascend(from []byte, count int, fn func(key []byte, it Item) bool) (next []byte) {
 	keys := v.keys()
 	if keys == nil {
-		return
+		return nil
 	}
 	visit := func(it *item) bool {
+		if count--; count < 0 {
+			next = it.key()
+			return false
+		}
 		if !v.alive(it) || bytes.Compare(it.key(), from) < 0 {
 			return true
 		}
@@ -116,6 +158,7 @@ func (v *View) Ascend(from []byte, fn func(key []byte, it Item) bool) {
 		pivot = newItem(from[:min(len(from), KeyBytesMax)], 0, 0)
 	}
 	keys.ordered(v.writing).ascend(pivot, visit)
+	return next
 }
 
 // randomChoice is the number of keys among which Random chooses. The gaps between hashes differ, so the
