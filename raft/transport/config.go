@@ -42,7 +42,7 @@ type Config struct {
 	Random io.Reader // nonces and jitter, for concurrent use: crypto/rand.Reader
 	Logger *slog.Logger
 
-	// Receive takes a message from a peer; raft.Host.Receive fits. An error is counted and logged.
+	// Receive takes a message from a peer: it is for raft.Host.Receive. An error is counted and logged.
 	// Neither it nor any other function here may block: one goroutine per connection calls them.
 	Receive func(group wal.GroupID, from NodeID, m *pb.Message) error
 	// Kinds are the kinds of packets that SendTo may send, the same on all nodes.

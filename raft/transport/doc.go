@@ -33,6 +33,7 @@
 //     network; refusing it elsewhere is the server's.
 //   - Two processes on copies of one disk are the same node to everyone. They take connections from each
 //     other and neither is refused before one of them is restarted.
+//   - Who can reach the port can hold all places for handshakes, for Timing.Handshake each time.
 //   - Callbacks run on the goroutine of a connection. One that blocks stops what arrives, and after
 //     Timing.Silence the peer gives up.
 package transport

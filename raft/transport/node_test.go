@@ -134,6 +134,22 @@ func (n *node) waitMessages(count int) []received {
 	return n.messages
 }
 
+// delivered returns the packets so far.
+func (n *node) delivered() []delivered {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.payloads
+}
+
+// waitEnds waits for connections to end, and returns why they did.
+func (n *node) waitEnds(count int) []error {
+	n.t.Helper()
+	n.wait("end", func() bool { return len(n.disconnected) >= count })
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.disconnected
+}
+
 func (n *node) waitConnects(count int) {
 	n.t.Helper()
 	n.wait("connection", func() bool { return len(n.connected) >= count })

@@ -70,7 +70,7 @@ func TestRefusals(t *testing.T) {
 				return isRefusal(a.peerStatus(3).Raft.LastError, tt.reason, !tt.found) &&
 					isRefusal(b.Status().LastRefusal, tt.reason, tt.found)
 			})
-			if len(a.connected)+len(b.connected) != 0 {
+			if a.peerStatus(3).Raft.Connects+b.peerStatus(1).Raft.Connects != 0 {
 				t.Fatal("connected")
 			}
 		})
@@ -335,11 +335,11 @@ func TestBadFramesEndTheConnection(t *testing.T) {
 			if _, err := conn.Write(b); err != nil {
 				t.Fatal(err)
 			}
-			n.wait("end", func() bool { return len(n.disconnected) == 1 })
-			if len(n.payloads) < 2 || string(n.payloads[0].payload) != "first" {
-				t.Fatalf("received %v", n.payloads)
+			err := n.waitEnds(1)[0]
+			if got := n.delivered(); len(got) < 2 || string(got[0].payload) != "first" {
+				t.Fatalf("received %v", got)
 			}
-			if err := n.disconnected[0]; !errors.Is(err, ErrFrame) && !errors.Is(err, errMessage) {
+			if !errors.Is(err, ErrFrame) && !errors.Is(err, errMessage) {
 				t.Fatal(err)
 			}
 		})

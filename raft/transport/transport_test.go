@@ -34,6 +34,9 @@ func TestThreeNodesExchange(t *testing.T) {
 		}
 	}
 	for _, to := range nodes {
+		to.waitMessages(2 * each)
+	}
+	for _, to := range nodes {
 		next := map[NodeID]uint64{}
 		for _, r := range to.waitMessages(2 * each) {
 			i := next[r.from]
@@ -64,12 +67,12 @@ func TestPackets(t *testing.T) {
 		kind    Kind
 		payload []byte
 	}{{kindForward, []byte("one")}, {kindForward, big}, {kindForward, nil}, {kindChunk, big}, {kindUrgent, big[:9]}} {
-		before := len(b.payloads)
+		before := len(b.delivered())
 		if err := a.SendTo(2, send.kind, send.payload); err != nil {
 			t.Fatal(err)
 		}
 		b.wait("packet", func() bool { return len(b.payloads) > before })
-		got := b.payloads[before]
+		got := b.delivered()[before]
 		if got.from != 1 || got.kind != send.kind || !bytes.Equal(got.payload, send.payload) {
 			t.Fatalf("kind %d: %d bytes from %d, kind %d", send.kind, len(got.payload), got.from, got.kind)
 		}
@@ -137,7 +140,7 @@ func TestRestartOfOneSide(t *testing.T) {
 			stays, goes := newNode(t, 3-restarts, nil), newNode(t, restarts, nil)
 			connect(t, stays, goes)
 			goes.Close()
-			stays.wait("end", func() bool { return len(stays.disconnected) == 1 })
+			stays.waitEnds(1)
 			stays.Send(testGroup, []*pb.Message{appendOf(stays.id, goes.id, 1), heartbeat(stays.id, goes.id, 1)})
 			stays.wait("unreachable", func() bool { return len(stays.unreachable) > 0 })
 			if d := stays.peerStatus(goes.id).Raft.Dropped; d != 2 {
@@ -184,13 +187,34 @@ func TestSilenceEndsAConnection(t *testing.T) {
 	close(mute) // what a sends from here on is lost
 	poll(t, "the end", func() bool {
 		fake.Advance(250 * time.Millisecond)
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		return len(b.disconnected) > 0
+		return !b.peerStatus(1).Raft.Connected
 	})
-	if err := b.disconnected[0]; !errors.Is(err, ErrSilent) {
+	if err := b.waitEnds(1)[0]; !errors.Is(err, ErrSilent) {
 		t.Fatal(err)
 	}
+}
+
+// A peer that lives but does not read is given up as well.
+func TestStuckWriteEndsAConnection(t *testing.T) {
+	fake := clock.NewFake(time.Unix(1_800_000_000, 0))
+	n := accepting(t, func(c *Config) { c.Clock = fake })
+	conn := established(t, n)
+	n.waitConnects(1)
+	alive := framer{}
+	poll(t, "the end", func() bool {
+		n.Send(testGroup, []*pb.Message{appendOf(3, 1, 1, value(16<<20, 'x'))})
+		o := outgoing{kind: kindKeepalive}
+		o.content.raw((&keepalive{}).encode())
+		o.begin()
+		alive.frames(&o, 1)
+		_, _ = alive.writeTo(conn)
+		fake.Advance(100 * time.Millisecond)
+		return !n.peerStatus(1).Raft.Connected
+	})
+	if err := n.waitEnds(1)[0]; !errors.Is(err, ErrSilent) {
+		t.Fatal(err)
+	}
+	n.wait("unreachable", func() bool { return len(n.unreachable) > 0 })
 }
 
 // muteConn loses what is written once mute is closed.
@@ -218,9 +242,8 @@ func TestReplacedByANewConnection(t *testing.T) {
 	}
 	twin.Start()
 	twin.waitConnects(1)
-	b.wait("end of the first", func() bool { return len(b.disconnected) >= 1 })
-	if !errors.Is(b.disconnected[0], ErrReplaced) {
-		t.Fatal(b.disconnected)
+	if ends := b.waitEnds(1); !errors.Is(ends[0], ErrReplaced) {
+		t.Fatal(ends)
 	}
 	poll(t, "the former process to be refused", func() bool {
 		return isRefusal(a.peerStatus(2).Raft.LastError, ErrStaleProcess, true)
@@ -260,11 +283,11 @@ func TestPeersChange(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.waitConnects(2)
-	if !errors.Is(a.disconnected[0], ErrReaddressed) {
-		t.Fatal(a.disconnected)
+	if ends := a.waitEnds(1); !errors.Is(ends[0], ErrReaddressed) {
+		t.Fatal(ends)
 	}
 	a.RemovePeer(2)
-	a.wait("end", func() bool { return len(a.disconnected) == 2 })
+	a.waitEnds(2)
 	if len(a.Status().Peers) != 0 {
 		t.Fatal("still there")
 	}
@@ -371,7 +394,7 @@ func TestHeartbeatsOvertakeEntries(t *testing.T) {
 	}
 	close(gate)
 	got := b.waitMessages(4)
-	if got[0].m.GetType() != pb.MsgHeartbeat || len(b.payloads) != 1 {
+	if got[0].m.GetType() != pb.MsgHeartbeat || len(b.delivered()) != 1 {
 		t.Fatalf("first came %v", got[0].m.GetType())
 	}
 	for i, r := range got[1:] {
