@@ -88,14 +88,21 @@ func listKeys(v *engine.View, c *Call, r *Reply) {
 		from = after
 	}
 	mark, n := r.BeginArray(), int64(0)
-	err := newWalk(v, c, 1).ascend(from, prefix, func(key []byte) bool {
-		if c.Options.Has("AFTER") && bytes.Equal(key, after) {
-			return true
-		}
-		r.Bulk(key)
-		n++
-		return r.Len()-mark <= ListKeysBytesMax && n != limit
-	})
+	chunk := chunkKeys
+	if limit > 0 {
+		chunk = int(min(limit, chunkKeys-1)) + 1 // AFTER itself may be among them
+	}
+	w, err := newWalk(v, c, nil)
+	if err == nil {
+		err = w.ascend(from, prefix, chunk, func(key []byte) bool {
+			if c.Options.Has("AFTER") && bytes.Equal(key, after) {
+				return true
+			}
+			r.Bulk(key)
+			n++
+			return r.Len()-mark <= ListKeysBytesMax && n != limit
+		})
+	}
 	if err == nil && r.Len()-mark > ListKeysBytesMax {
 		err = errLongList
 	}

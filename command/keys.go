@@ -215,15 +215,14 @@ func keys(v *engine.View, c *Call, r *Reply) {
 		r.EndArray(mark, n)
 		return
 	}
-	var g *glob
-	v.Unlocked(func() { g = newGlob(pattern) })
-	err := newWalk(v, c, g.words).ascend(prefix, prefix, func(key []byte) bool {
-		if g.match(key) {
+	w, err := newWalk(v, c, pattern)
+	if err == nil {
+		err = w.ascend(prefix, prefix, chunkKeys, func(key []byte) bool {
 			r.Bulk(key)
 			n++
-		}
-		return r.Len()-mark <= answerBytesMax
-	})
+			return r.Len()-mark <= answerBytesMax
+		})
+	}
 	if err == nil && r.Len()-mark > answerBytesMax {
 		err = errLongAnswer("parts with SCAN")
 	}

@@ -37,16 +37,13 @@ func scan(v *engine.View, c *Call, r *Reply) {
 	wanted := func(item engine.Item) bool {
 		return !c.Options.Has("TYPE") || foldEqual(c.Value("TYPE"), item.Type().String())
 	}
-	g := &glob{}
-	if c.Options.Has("MATCH") {
-		v.Unlocked(func() { g = newGlob(c.Value("MATCH")) })
+	w, err := newWalk(v, c, c.Value("MATCH"))
+	if err != nil {
+		r.Error(err)
+		return
 	}
 	found := make([][]byte, 0, min(count, 64))
-	next, err := newWalk(v, c, g.words).scan(cursor, count, wanted, func(key []byte) {
-		if !c.Options.Has("MATCH") || g.match(key) {
-			found = append(found, key)
-		}
-	})
+	next, err := w.scan(cursor, count, wanted, func(key []byte) { found = append(found, key) })
 	if err != nil {
 		r.Error(err)
 		return

@@ -18,7 +18,7 @@ type Spec struct {
 	Cost    string // complexity, as in "O(1)"
 	Summary string // one sentence
 
-	// Read answers from one namespace at one instant and changes nothing.
+	// Read answers from one namespace and changes nothing. It sees one instant, but for a walk over many keys.
 	Read func(v *engine.View, c *Call, r *Reply)
 	// Write changes the state. It runs on every node at the same place of the log and must be a pure
 	// function of the state, the call and the entry's time and seed. It either changes nothing and

@@ -99,7 +99,7 @@ func batchesDuring(l *local, fn func(v *engine.View)) int64 {
 
 // TestWalksOverManyChunks: in parts or at one instant, all keys are answered, and none twice.
 func TestWalksOverManyChunks(t *testing.T) {
-	for _, count := range []int{0, 1, chunkKeysMin - 1, chunkKeysMin, chunkKeysMin + 1, 3 * chunkKeysMin, 1000} {
+	for _, count := range []int{0, 1, chunkKeys - 1, chunkKeys, chunkKeys + 1, 1000} {
 		host := newFakeHost(testTokens())
 		s := host.connect()
 		host.send(s, "AUTH", "alice")
@@ -191,6 +191,57 @@ func TestTransactionSteps(t *testing.T) {
 	}
 	if !strings.HasSuffix(answer, refused+"+OK\r\n*1\r\n$4\r\ndone\r\n") {
 		t.Errorf("the rest was not carried out: %.80q", answer[len(answer)-80:])
+	}
+}
+
+// TestTransactionPatterns: making patterns ready counts too, where there is no key at all.
+func TestTransactionPatterns(t *testing.T) {
+	host := newFakeHost(testTokens())
+	s := host.connect()
+	host.send(s, "AUTH", "alice")
+	refused := "-" + errLongWalk.Error() + "\r\n"
+	for _, args := range [][]string{
+		{"KEYS", strings.Repeat("?", 1024)}, {"SCAN", "0", "MATCH", strings.Repeat("?", 1024)},
+	} {
+		host.send(s, "MULTI")
+		const calls = 40
+		for range calls {
+			host.send(s, args...)
+		}
+		answer := host.send(s, "EXEC")
+		if n := strings.Count(answer, refused); n < calls/2 || n == calls {
+			t.Errorf("%d of %d %s were refused", n, calls, args[0])
+		}
+	}
+}
+
+// BenchmarkKeys walks 100 000 keys as people have them.
+func BenchmarkKeys(b *testing.B) {
+	l := newLocal()
+	for i := range 100_000 {
+		l.do(line("SET", fmt.Sprintf("user:%d:name", i), "")...)
+	}
+	for _, text := range []string{"KEYS *", "KEYS user:9999*", "LISTKEYS user:99999", "SCAN 0 MATCH *:name"} {
+		b.Run(text, func(b *testing.B) {
+			args := line(strings.Fields(text)...)
+			b.ReportAllocs()
+			for b.Loop() {
+				l.do(args...)
+			}
+		})
+	}
+}
+
+// BenchmarkKeysDear walks keys with a pattern of which each costs the most.
+func BenchmarkKeysDear(b *testing.B) {
+	l := newLocal()
+	fill(b, l.state, tenant, 20_000)
+	for name, pattern := range dearPatterns() {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				l.do([]byte("KEYS"), pattern)
+			}
+		})
 	}
 }
 
