@@ -98,20 +98,17 @@ func TestFramesRefused(t *testing.T) {
 	const size = headerBytes + 7
 	large := packet{KindUser, 1, value(framePayloadMax+1, 'x')}
 	for name, change := range map[string]func(b []byte) []byte{
-		"repeat":         func(b []byte) []byte { return append(b[:size:size], b...) },
-		"gap":            func(b []byte) []byte { return b[size:] },
-		"magic":          func(b []byte) []byte { b[0]++; return seal(b) },
-		"version":        func(b []byte) []byte { b[2]++; return seal(b) },
-		"stream":         func(b []byte) []byte { b[4] = byte(streams); return seal(b) },
-		"reserved":       func(b []byte) []byte { b[5] = 1; return seal(b) },
-		"header":         func(b []byte) []byte { b[3]++; return b },
-		"payload":        func(b []byte) []byte { b[headerBytes]++; return b },
-		"frame too long": func(b []byte) []byte { binary.LittleEndian.PutUint32(b[8:], 1<<30); return seal(b) },
-		"rest too long":  func(b []byte) []byte { binary.LittleEndian.PutUint32(b[12:], 1<<32-1); return seal(b) },
-		"packet too long": func(b []byte) []byte {
-			binary.LittleEndian.PutUint32(b[12:], 1<<20)
-			return seal(b)
-		},
+		"repeat":          func(b []byte) []byte { return append(b[:size:size], b...) },
+		"gap":             func(b []byte) []byte { return b[size:] },
+		"magic":           func(b []byte) []byte { b[0]++; return seal(b) },
+		"version":         func(b []byte) []byte { b[2]++; return seal(b) },
+		"stream":          func(b []byte) []byte { b[4] = byte(streams); return seal(b) },
+		"reserved":        func(b []byte) []byte { b[5] = 1; return seal(b) },
+		"header":          func(b []byte) []byte { b[3]++; return b },
+		"payload":         func(b []byte) []byte { b[headerBytes]++; return b },
+		"frame too long":  func(b []byte) []byte { binary.LittleEndian.PutUint32(b[8:], 1<<30); return seal(b) },
+		"rest too long":   func(b []byte) []byte { binary.LittleEndian.PutUint32(b[12:], 1<<32-1); return seal(b) },
+		"packet too long": func([]byte) []byte { return written(t, packet{KindUser, 1, value(1<<20+1, 'x')}) },
 		"empty with a rest": func(b []byte) []byte {
 			binary.LittleEndian.PutUint64(b[8:], 1<<32)
 			return seal(b)

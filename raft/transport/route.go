@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"sync"
@@ -113,19 +114,27 @@ func (r *route) dial(failures *int) *link {
 			*failures = 0
 			return newLink(r, conn, theirs.remote())
 		}
+		if r.over() {
+			return nil
+		}
 		r.failed(err)
 		timer := t.config.Clock.NewTimer(t.pause(*failures))
 		*failures = min(*failures+1, 32)
 		l := r.await(timer.C())
 		timer.Stop()
-		if l != nil {
+		if l != nil || r.over() {
 			return l
 		}
-		select {
-		case <-r.stop:
-			return nil
-		default:
-		}
+	}
+}
+
+// over reports whether end was called.
+func (r *route) over() bool {
+	select {
+	case <-r.stop:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -187,7 +196,11 @@ func (r *route) serve(l *link) (next *link) {
 	r.mu.Lock()
 	r.link, r.lastError = nil, why
 	r.mu.Unlock()
-	r.logger().Warn("connection to the peer has ended", slog.Any("error", why))
+	level := slog.LevelWarn
+	if errors.Is(why, ErrClosed) {
+		level = slog.LevelInfo
+	}
+	r.logger().Log(context.Background(), level, "connection to the peer has ended", slog.Any("error", why))
 	if tell {
 		t.config.Disconnected(r.peer.id, why)
 	}
