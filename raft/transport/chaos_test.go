@@ -60,14 +60,16 @@ func TestConnectionsBreakAtRandom(t *testing.T) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	network := newPipes()
 	var mu sync.Mutex
-	var last net.Conn // guarded by mu
+	var dialed []net.Conn // guarded by mu
 	b := newNode(t, 2, func(c *Config) { _ = c.Listener.Close(); c.Listener = network })
 	a := newNode(t, 1, func(c *Config) {
 		c.Dial = func(ctx context.Context, addr string) (net.Conn, error) {
 			conn, err := network.dial(ctx, addr)
-			mu.Lock()
-			defer mu.Unlock()
-			last = conn
+			if err == nil {
+				mu.Lock()
+				defer mu.Unlock()
+				dialed = append(dialed, conn)
+			}
 			return conn, err
 		}
 	})
@@ -85,11 +87,19 @@ func TestConnectionsBreakAtRandom(t *testing.T) {
 			_ = a.SendTo(2, kindForward, payload) // refused while there is no connection
 		}
 		if random.IntN(50) == 0 {
+			before := a.peerStatus(2).Raft.Connects
 			mu.Lock()
-			if last != nil {
-				_ = last.Close()
+			for _, conn := range dialed {
+				_ = conn.Close()
 			}
+			dialed = nil
 			mu.Unlock()
+			if random.IntN(4) > 0 {
+				poll(t, "another connection", func() bool {
+					s := a.peerStatus(2).Raft
+					return s.Connected && s.Connects > before
+				})
+			}
 		}
 	}
 	poll(t, "the last message", func() bool {
