@@ -25,6 +25,8 @@ type Session struct {
 	Proto     int // 2 or 3
 
 	Multi Multi
+	// Transactions bounds what all sessions of a front door keep for transactions; nil: nothing does.
+	Transactions *Budget
 
 	// Mute is how CLIENT REPLY was set; see TakeMute.
 	Mute Mute
@@ -54,6 +56,7 @@ func (s *Session) begin() {
 		s.Principal = p
 	}
 	s.Namespace, s.Proto = numbered(0), 2
+	s.Close()
 	s.Multi = Multi{}
 	if s.Mute != MuteThis { // a RESET behind CLIENT REPLY SKIP is not answered
 		s.Mute = MuteOff

@@ -63,13 +63,28 @@ type Multi struct {
 	bytes   int // held by Queue and Watched
 }
 
-func (m *Multi) charge(bytes int) *Error {
-	if m.bytes+bytes > transactionBytesMax {
+// charge takes the memory of what the session is to keep for its transaction.
+func (s *Session) charge(bytes int) *Error {
+	if s.Multi.bytes+bytes > transactionBytesMax {
 		return Errorf(TooLarge, "transaction is too large: "+
 			"its commands and watched keys take more than %d bytes", transactionBytesMax)
 	}
-	m.bytes += bytes
+	if !s.Transactions.Take(int64(bytes)) {
+		return errTransactionsFull
+	}
+	s.Multi.bytes += bytes
 	return nil
+}
+
+// errTransactionsFull refuses to keep more for transactions than the node has room for.
+var errTransactionsFull = &Error{
+	NotApplied, "the transactions that are being put together on this node take too much memory",
+}
+
+// uncharge gives memory back.
+func (s *Session) uncharge(bytes int) {
+	s.Transactions.Give(int64(bytes))
+	s.Multi.bytes -= bytes
 }
 
 func multi(_ context.Context, s *Session, _ *Call, r *Reply) {
@@ -118,11 +133,12 @@ func (s *Session) watch(c *Call) *Error {
 	for _, key := range c.Args[1:] {
 		seen, err := s.Host.Watch(c.Credential, c.Namespace, key)
 		if err == nil {
-			err = s.Multi.charge(queuedOverhead + len(key))
+			err = s.charge(queuedOverhead + len(key))
 		}
 		if err != nil {
 			clear(s.Multi.Watched[before:])
-			s.Multi.Watched, s.Multi.bytes = s.Multi.Watched[:before], charged
+			s.Multi.Watched = s.Multi.Watched[:before]
+			s.uncharge(s.Multi.bytes - charged)
 			return err
 		}
 		seen.Key = append([]byte(nil), key...)
@@ -134,7 +150,7 @@ func (s *Session) watch(c *Call) *Error {
 // unwatch forgets what was watched.
 func (s *Session) unwatch() {
 	for i := range s.Multi.Watched {
-		s.Multi.bytes -= queuedOverhead + len(s.Multi.Watched[i].Key)
+		s.uncharge(queuedOverhead + len(s.Multi.Watched[i].Key))
 	}
 	s.Multi.Watched = nil
 	s.publish()
@@ -142,9 +158,13 @@ func (s *Session) unwatch() {
 
 // endMulti forgets the transaction and what was watched.
 func (s *Session) endMulti() {
+	s.Close()
 	s.Multi = Multi{}
 	s.publish()
 }
+
+// Close gives back what the session keeps. The front door calls it when the connection has ended.
+func (s *Session) Close() { s.uncharge(s.Multi.bytes) }
 
 // Enqueue keeps a copy of an admitted call for EXEC. The gate answers QUEUED, or what Refuse makes of
 // the error.
@@ -156,7 +176,7 @@ func (s *Session) Enqueue(c *Call) *Error {
 	for _, arg := range c.Args {
 		bytes += len(arg)
 	}
-	if err := s.Multi.charge(queuedOverhead + len(c.Args)*argOverhead + bytes); err != nil {
+	if err := s.charge(queuedOverhead + len(c.Args)*argOverhead + bytes); err != nil {
 		return err
 	}
 	queued := *c

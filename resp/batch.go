@@ -2,7 +2,6 @@ package resp
 
 import (
 	"sync"
-	"sync/atomic"
 
 	"github.com/primatomic/primatomic/command"
 )
@@ -97,20 +96,3 @@ func (b *batch) giveBack() {
 	b.spans, b.frames = b.spans[:0], b.frames[:0]
 	largeBatches.Put(b)
 }
-
-// budget bounds the memory of all connections' large buffers together.
-type budget struct {
-	most int64
-	held atomic.Int64
-}
-
-// take reports whether there are n bytes more.
-func (b *budget) take(n int64) bool {
-	if b.held.Add(n) <= b.most {
-		return true
-	}
-	b.held.Add(-n)
-	return false
-}
-
-func (b *budget) give(n int64) { b.held.Add(-n) }

@@ -52,7 +52,7 @@ func BenchmarkReader(b *testing.B) {
 	} {
 		b.Run(test.name, func(b *testing.B) {
 			limits := Limits{}.withDefaults()
-			r := newReader(&repeat{bytes: test.in}, &limits, &budget{most: 1 << 30}, new(atomic.Uint64))
+			r := newReader(&repeat{bytes: test.in}, &limits, command.NewBudget(1<<30), new(atomic.Uint64))
 			b.SetBytes(int64(len(test.in)))
 			b.ReportAllocs()
 			for b.Loop() {
@@ -68,7 +68,7 @@ func BenchmarkReader(b *testing.B) {
 func TestReaderDoesNotAllocate(t *testing.T) {
 	in := bytes.Repeat(appendCommand(nil, "GET", "key:000000000001"), 3)
 	limits := Limits{}.withDefaults()
-	r := newReader(&repeat{bytes: in}, &limits, &budget{}, new(atomic.Uint64))
+	r := newReader(&repeat{bytes: in}, &limits, command.NewBudget(0), new(atomic.Uint64))
 	if n := testing.AllocsPerRun(100, func() { _, _ = r.next(true) }); n != 0 {
 		t.Fatalf("%v allocations per submission", n)
 	}

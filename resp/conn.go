@@ -70,6 +70,7 @@ func newConn(s *Server, id uint64, socket net.Conn) *conn {
 		session: command.NewSession(id, s.host, peer, local),
 		logger:  s.logger.With("peer", peer, "client", id),
 	}
+	c.session.Transactions = s.queues
 	c.wire = newWire(socket)
 	c.socket = c.wire
 	var src source = c.wire
@@ -77,7 +78,7 @@ func newConn(s *Server, id uint64, socket net.Conn) *conn {
 		tls := newSealed(c.wire, s.tls)
 		c.socket, src = tls, tls
 	}
-	c.reader = newReader(src, &s.limits, &s.buffers, &s.stats.bytesIn)
+	c.reader = newReader(src, &s.limits, s.buffers, &s.stats.bytesIn)
 	c.ctx, c.cancel = context.WithCancel(s.ctx)
 	return c
 }
@@ -90,6 +91,7 @@ func (c *conn) serve() {
 	defer c.cancel()
 	defer c.socket.Close()
 	defer c.reader.close()
+	defer c.session.Close()
 	defer c.surviveFault()
 	if !c.handshake() {
 		return

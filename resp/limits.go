@@ -26,6 +26,9 @@ type Limits struct {
 	// BuffersBytes is the memory for commands on their way, all connections together, 1 GiB by default;
 	// the first 64 KiB and InlineBytes of each do not count. A command beyond it is read past and refused.
 	BuffersBytes int64
+	// TransactionsBytes is the memory of what is queued by MULTI and watched, all connections together, 1 GiB
+	// by default. Beyond it such commands are refused.
+	TransactionsBytes int64
 	// AnswersBytes is the memory of answers that are being written, all connections together, 1 GiB by
 	// default; those of up to 64 KiB do not count. Beyond it the connections that hold most are cut off.
 	AnswersBytes int64
@@ -65,6 +68,7 @@ func (l Limits) withDefaults() Limits {
 	l.BulkBytesSkipped = cmp.Or(l.BulkBytesSkipped, 512<<20)
 	l.BuffersBytes = cmp.Or(l.BuffersBytes, 1<<30)
 	l.AnswersBytes = cmp.Or(l.AnswersBytes, 1<<30)
+	l.TransactionsBytes = cmp.Or(l.TransactionsBytes, 1<<30)
 	l.InlineBytes = cmp.Or(l.InlineBytes, 64<<10)
 	l.AnonymousArgs = cmp.Or(l.AnonymousArgs, 16)
 	l.AnonymousBulkBytes = cmp.Or(l.AnonymousBulkBytes, 16<<10)

@@ -23,7 +23,7 @@ var errWouldBlock = errors.New("resp: nothing has arrived")
 type reader struct {
 	src     source
 	limits  *Limits
-	buffers *budget
+	buffers *command.Budget
 	arrived *atomic.Uint64 // bytes read, for the statistics
 
 	b     *batch // small, or borrowed
@@ -50,7 +50,7 @@ type frame struct {
 	refusal *command.Error
 }
 
-func newReader(src source, limits *Limits, buffers *budget, arrived *atomic.Uint64) *reader {
+func newReader(src source, limits *Limits, buffers *command.Budget, arrived *atomic.Uint64) *reader {
 	r := &reader{src: src, limits: limits, buffers: buffers, arrived: arrived, small: newSmallBatch()}
 	r.b = &r.small
 	return r
@@ -66,7 +66,7 @@ func (r *reader) close() {
 
 // abandon leaves borrowed memory to the collector: a call that has not come to its end may still use it.
 func (r *reader) abandon() {
-	r.buffers.give(r.taken)
+	r.buffers.Give(r.taken)
 	r.taken = 0
 	r.b = &r.small
 }
@@ -243,7 +243,7 @@ func (r *reader) pay(size int) bool {
 	if cost <= 0 {
 		return true
 	}
-	if !r.buffers.take(cost) {
+	if !r.buffers.Take(cost) {
 		return false
 	}
 	r.taken += cost
@@ -263,7 +263,7 @@ func (r *reader) borrow() {
 
 // giveBack exchanges it back. What is still needed has been moved.
 func (r *reader) giveBack() {
-	r.buffers.give(r.taken)
+	r.buffers.Give(r.taken)
 	r.taken = 0
 	r.b.giveBack()
 	r.b = &r.small

@@ -44,7 +44,7 @@ func chop(data []byte, n int) [][]byte { return slices.Collect(slices.Chunk(data
 
 func testReader(limits Limits, chunks ...[]byte) *reader {
 	limits = limits.withDefaults()
-	buffers := &budget{most: limits.BuffersBytes}
+	buffers := command.NewBudget(limits.BuffersBytes)
 	return newReader(&arrivals{chunks: chunks}, &limits, buffers, new(atomic.Uint64))
 }
 
@@ -225,7 +225,7 @@ func TestReaderRefusesWhatExceedsTheBudget(t *testing.T) {
 			t.Fatalf("in pieces of %d: got %.100q, %v", size, d.calls, d.err)
 		}
 		r.close()
-		if held := r.buffers.held.Load(); held != 0 {
+		if held := r.buffers.Held(); held != 0 {
 			t.Fatalf("in pieces of %d: %d bytes are not given back", size, held)
 		}
 	}

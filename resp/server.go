@@ -37,8 +37,9 @@ type Server struct {
 	limits   Limits
 	logger   *slog.Logger
 	stats    counters
-	buffers  budget
-	answers  atomic.Int64 // bytes of answers that are being written
+	buffers  *command.Budget // of what has been read
+	queues   *command.Budget // of transactions being put together
+	answers  atomic.Int64    // bytes of answers that are being written
 
 	ctx    context.Context // ends with Close; contexts of connections derive from it
 	cancel context.CancelFunc
@@ -101,7 +102,7 @@ func New(o Options) (*Server, error) {
 		conns:    map[uint64]*conn{},
 		empty:    make(chan struct{}),
 	}
-	s.buffers.most = limits.BuffersBytes
+	s.buffers, s.queues = command.NewBudget(limits.BuffersBytes), command.NewBudget(limits.TransactionsBytes)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s, nil
 }
@@ -152,7 +153,7 @@ func (s *Server) Stats() Stats {
 		CutOff:         s.stats.cutOff.Load(),
 		BytesIn:        s.stats.bytesIn.Load(),
 		BytesOut:       s.stats.bytesOut.Load(),
-		BuffersBytes:   s.buffers.held.Load(),
+		BuffersBytes:   s.buffers.Held(),
 		AnswersBytes:   s.answers.Load(),
 	}
 }
