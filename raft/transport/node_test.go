@@ -71,14 +71,17 @@ func newNode(t testing.TB, id NodeID, change func(c *Config)) *node {
 		Cluster: testCluster, Self: id, Incarnation: 1000 + uint64(id), Process: 1,
 		Listener: listener, Dial: dialTCP, Secret: []byte("a secret of the cluster"),
 		Clock: clock.System, Random: rand.Reader, Logger: slog.New(slog.DiscardHandler),
-		Receive:      n.receive,
-		Kinds:        map[Kind]KindConfig{},
-		Unreachable:  func(id NodeID, _ wal.GroupID) { n.note(func() { n.unreachable = append(n.unreachable, id) }) },
+		Receive: n.receive,
+		Kinds:   map[Kind]KindConfig{},
+		Unreachable: func(id NodeID, _ wal.GroupID) {
+			n.note(func() { n.unreachable = append(n.unreachable, id) })
+		},
 		Connected:    func(r Remote) { n.note(func() { n.connected = append(n.connected, r) }) },
 		Disconnected: func(_ NodeID, why error) { n.note(func() { n.disconnected = append(n.disconnected, why) }) },
 		Timing:       Timing{RetryMin: time.Millisecond, RetryMax: 5 * time.Millisecond},
 	}
-	for kind, k := range map[Kind]KindConfig{kindForward: {}, kindChunk: {Bulk: true}, kindUrgent: {Express: true}} {
+	kinds := map[Kind]KindConfig{kindForward: {}, kindChunk: {Bulk: true}, kindUrgent: {Express: true}}
+	for kind, k := range kinds {
 		k.Deliver = func(from NodeID, payload []byte) {
 			n.note(func() { n.payloads = append(n.payloads, delivered{from, kind, payload}) })
 		}

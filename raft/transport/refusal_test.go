@@ -100,7 +100,9 @@ func dialNode(t *testing.T, n *node) net.Conn {
 
 // greeting is the hello of node 1 to node 3.
 func greeting(change func(h *hello)) []byte {
-	h := hello{versionMin: 1, versionMax: 1, cluster: testCluster, node: 1, expected: 3, incarnation: 1001, process: 1}
+	h := hello{
+		versionMin: 1, versionMax: 1, cluster: testCluster, node: 1, expected: 3, incarnation: 1001, process: 1,
+	}
 	if change != nil {
 		change(&h)
 	}
@@ -222,7 +224,9 @@ func TestImpostorThatAccepts(t *testing.T) {
 	if _, err := readStep(conn, stepWelcome); !isRefusal(err, ErrSecret, true) {
 		t.Fatal(err)
 	}
-	poll(t, "the dialing side", func() bool { return isRefusal(a.peerStatus(3).Raft.LastError, ErrSecret, false) })
+	poll(t, "the dialing side", func() bool {
+		return isRefusal(a.peerStatus(3).Raft.LastError, ErrSecret, false)
+	})
 }
 
 func TestGarbageOnThePort(t *testing.T) {

@@ -66,7 +66,10 @@ func TestPackets(t *testing.T) {
 	for _, send := range []struct {
 		kind    Kind
 		payload []byte
-	}{{kindForward, []byte("one")}, {kindForward, big}, {kindForward, nil}, {kindChunk, big}, {kindUrgent, big[:9]}} {
+	}{
+		{kindForward, []byte("one")}, {kindForward, big}, {kindForward, nil}, {kindChunk, big},
+		{kindUrgent, big[:9]},
+	} {
 		before := len(b.delivered())
 		if err := a.SendTo(2, send.kind, send.payload); err != nil {
 			t.Fatal(err)
@@ -454,7 +457,8 @@ func TestIntroduction(t *testing.T) {
 		t.Fatalf("%q %+v %v", answer, who, err)
 	}
 	big := value(1<<20, 'x')
-	if _, answer, err := joiner.Introduce(ctx, founder.addr, big[:1<<20-100]); err != nil || len(answer) < 1<<20-100 {
+	_, answer, err = joiner.Introduce(ctx, founder.addr, big[:1<<20-100])
+	if err != nil || len(answer) < 1<<20-100 {
 		t.Fatalf("%d bytes, %v", len(answer), err)
 	}
 	if _, _, err := joiner.Introduce(ctx, founder.addr, append(big, 'x')); !errors.Is(err, ErrTooLarge) {
