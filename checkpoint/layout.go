@@ -51,6 +51,7 @@ type Meta struct {
 	Term      uint64 // of the entry at Index
 	Index     uint64 // last log index whose effects are in the checkpoint
 	ConfState []byte // encoded configuration of the group as of Index
+	Charter   []byte // what the group has settled about who serves it, as of Index; files from before have none
 	LogTime   int64  // ms
 	State     []byte // the state's own header: its counters and hash key; the package does not look into it
 }
@@ -73,6 +74,9 @@ func (r *record) put(b *bolt.Bucket) error {
 		"log-time":   binary.BigEndian.AppendUint64(nil, uint64(r.LogTime)),
 		"conf-state": r.ConfState,
 		"state":      r.State,
+	}
+	if len(r.Charter) > 0 {
+		values["charter"] = r.Charter
 	}
 	for name, number := range r.numbers() {
 		values[name] = binary.BigEndian.AppendUint64(nil, *number)
@@ -107,6 +111,7 @@ func readRecord(path string, b *bolt.Bucket) (record, error) {
 	}
 	r.LogTime = int64(logTime)
 	r.ConfState = slices.Clone(b.Get([]byte("conf-state")))
+	r.Charter = slices.Clone(b.Get([]byte("charter")))
 	r.State = slices.Clone(b.Get([]byte("state")))
 	return r, nil
 }

@@ -1,6 +1,7 @@
 package raft
 
 import (
+	"fmt"
 	"sync"
 	"time"
 
@@ -26,6 +27,7 @@ type applier struct {
 	ownTerm  bool // the batch in work holds an entry of the term it was handed out in
 	lastTerm Term // term of the entry applied last
 	bytes    int  // size of the payloads of the batch in work that are applied
+	charter  Charter
 }
 
 // applyOrder is one MsgStorageApply.
@@ -60,12 +62,20 @@ func (a *applier) Turn() bool {
 		return false
 	}
 	for len(a.order.entries) > 0 {
-		n := normalPrefix(a.order.entries)
-		if n == 0 {
+		n := payloadPrefix(a.order.entries)
+		switch e := a.order.entries[0]; {
+		case n > 0:
+			a.apply(a.order.entries[:n])
+		case isHost(e):
+			if err := a.applyHost(e); err != nil {
+				a.group.host.fail(err)
+				return true
+			}
+			n = 1
+		default:
 			a.startConfChange()
 			return true
 		}
-		a.apply(a.order.entries[:n])
 		a.order.entries = a.order.entries[n:]
 	}
 	a.finish()
@@ -89,10 +99,10 @@ func (a *applier) next() bool {
 	return true
 }
 
-// normalPrefix counts the entries before the first configuration change.
-func normalPrefix(entries []*pb.Entry) int {
+// payloadPrefix counts the entries before the first one that is not for the state machine.
+func payloadPrefix(entries []*pb.Entry) int {
 	for i, e := range entries {
-		if e.GetType() != pb.EntryNormal {
+		if e.GetType() != pb.EntryNormal || isHost(e) {
 			return i
 		}
 	}
@@ -112,6 +122,30 @@ func (a *applier) apply(entries []*pb.Entry) {
 	}
 	a.group.stateMachine.Apply(a.order.tag, a.scratch)
 	a.passed(entries[len(entries)-1])
+}
+
+// applyHost applies an entry of the host's own.
+func (a *applier) applyHost(e *pb.Entry) error {
+	host, err := decodeHostEntry(e.GetData())
+	if err != nil {
+		return fmt.Errorf("group %d: entry %d: %w", a.group.id, e.GetIndex(), err)
+	}
+	a.bytes += len(e.GetData())
+	at := Entry{Term: Term(e.GetTerm()), Index: Index(e.GetIndex())}
+	switch host.kind {
+	case hostServe:
+		a.charter.Serving, a.charter.Voters = host.term, host.voters
+	case hostReads:
+		a.charter.Reads = host.reads
+	default:
+		a.scratch = append(a.scratch[:0], at)
+		a.group.stateMachine.Apply(a.order.tag, a.scratch)
+		a.passed(e)
+		return nil
+	}
+	a.group.stateMachine.SetCharter(a.order.tag, at, a.charter)
+	a.passed(e)
+	return nil
 }
 
 // passed notes that everything up to e is applied.
@@ -155,6 +189,7 @@ func (a *applier) finish() {
 		index:    Index(a.group.applied.Load()),
 		last:     a.lastTerm,
 		bytes:    a.bytes,
+		charter:  a.charter,
 		response: a.order.response,
 	}
 	a.order = applyOrder{}

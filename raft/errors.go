@@ -7,17 +7,25 @@ var (
 	ErrStopped = errors.New("raft: host is stopped")
 	// ErrNoLeader: no leader was known when the caller's context ended.
 	ErrNoLeader = errors.New("raft: no leader")
-	// ErrNotLeader: this replica does not lead, or has not yet applied an entry of its own
-	// term. Nothing was proposed.
+	// ErrNotLeader: this replica does not lead, has not yet applied an entry of its own term, or
+	// waits until the leases of former leaders have ended. Nothing was proposed.
 	ErrNotLeader = errors.New("raft: not the leader, or not serving yet")
-	// ErrNotApplied: a configuration change was proposed and certainly did not come into the
-	// log; a later leader's entries took its place.
-	ErrNotApplied = errors.New("raft: configuration change was superseded by a later leader")
-	// ErrConfChangePending: another configuration change is under way. Nothing was proposed.
+	// ErrNotApplied: a change was proposed and certainly did not come into the log; a later
+	// leader's entries took its place.
+	ErrNotApplied = errors.New("raft: the change was superseded by a later leader")
+	// ErrConfChangePending: another change of the same kind is under way. Nothing was proposed.
 	ErrConfChangePending = errors.New("raft: another configuration change is under way")
 	// ErrConfChangeInvalid: the change does not fit the current configuration. Nothing was
 	// proposed.
 	ErrConfChangeInvalid = errors.New("raft: invalid configuration change")
+	// ErrReadsInvalid: no group can serve reads that way. Nothing was proposed.
+	ErrReadsInvalid = errors.New("raft: invalid setting of reads")
+	// ErrTransferPending: a transfer or a configuration change is under way. Nothing was begun.
+	ErrTransferPending = errors.New("raft: a transfer or a configuration change is under way")
+	// ErrTransferInvalid: the successor is no other voter of the group. Nothing was begun.
+	ErrTransferInvalid = errors.New("raft: the successor is no other voter")
+	// ErrTransferFailed: the successor did not come to lead. This replica goes on, or another leads.
+	ErrTransferFailed = errors.New("raft: the leadership was not transferred")
 	// ErrProposalRefused: the library refused the proposal. It is certainly not in the log.
 	ErrProposalRefused = errors.New("raft: proposal refused")
 	// ErrCompactBeyondApplied: only applied entries may be released.

@@ -59,6 +59,11 @@ type Group struct {
 	// former leaders count down too, so it is a low estimate; it never falls below 0.
 	unappliedBytes int
 	reads          readQueue
+	lease          lease
+	tenure         tenure
+	transfer       transfer
+	charter        Charter          // as of appliedIndex
+	readsChange    *readsOrder      // proposed here and not yet applied
 	change         *confChangeOrder // proposed here and not yet applied
 	changeSeq      uint64
 	// want: the proposer may have something to take.
@@ -79,16 +84,19 @@ type view struct {
 	leader ReplicaID
 	role   Role
 	commit Index
-	reads  readMode
+	reads  readRule
+	lease  time.Duration // boot clock at which the lease ends; for readsUnderLease
 	conf   *pb.ConfState // never written to
 }
 
-// readMode tells how a read may be served from memory without asking anyone.
-type readMode uint8
+// readRule tells how a read may be served from memory without asking anyone.
+type readRule uint8
 
 const (
 	// readsByIndex: not at all, a read index is needed.
-	readsByIndex readMode = iota
+	readsByIndex readRule = iota
+	// readsUnderLease: before the lease ends, once everything committed is applied here.
+	readsUnderLease
 	// readsWhenApplied: once everything committed is applied here, because another replica may
 	// have applied and answered it already.
 	readsWhenApplied
@@ -105,10 +113,14 @@ func (g *Group) Notify() {
 }
 
 // TryRead reports whether the local state machine may be read linearizably right now. If not,
-// Read waits until it may.
+// Read waits until it may. The call must begin after what is to be read was asked for.
 func (g *Group) TryRead() bool {
+	// Lease and commit index are of one instant, and the clock is read after it: while the lease held,
+	// nobody else had committed anything.
 	v := g.view.Load()
 	switch v.reads {
+	case readsUnderLease:
+		return g.host.clock.Boot() < v.lease && g.applied.Load() >= uint64(v.commit)
 	case readsAlways:
 		return true
 	case readsWhenApplied:
@@ -176,8 +188,11 @@ func (g *Group) receive(peer ReplicaID, m *pb.Message) error {
 // leads reports whether this replica leads, as of the last turn.
 func (g *Group) leads() bool { return g.role == RoleLeader }
 
-// serves reports whether this replica leads and has applied an entry of its term.
-func (g *Group) serves() bool { return g.leads() && g.ownTerm == Term(g.hard.Term) }
+// serves reports whether this replica leads, has applied an entry of its term, and no former leader
+// can hold a lease.
+func (g *Group) serves() bool {
+	return g.leads() && g.ownTerm == Term(g.hard.Term) && g.tenure.term == g.ownTerm && g.tenure.waited
+}
 
 // lone reports whether this replica is the only voter.
 func (g *Group) lone() bool {
@@ -185,11 +200,16 @@ func (g *Group) lone() bool {
 		g.conf.GetVoters()[0] == uint64(g.replica)
 }
 
-// readMode returns how memory may be read as of this turn.
-func (g *Group) readMode() readMode {
+// readRule returns how memory may be read as of this turn.
+func (g *Group) readRule() readRule {
 	switch {
-	case !g.serves() || !g.lone():
+	case !g.announced() || !g.settled():
 		return readsByIndex
+	case !g.lone():
+		if g.lease.until == 0 {
+			return readsByIndex
+		}
+		return readsUnderLease
 	case len(g.conf.GetLearners()) > 0:
 		return readsWhenApplied
 	}
@@ -198,12 +218,14 @@ func (g *Group) readMode() readMode {
 
 // publish shows the loop's state to others.
 func (g *Group) publish() {
+	g.boundLease()
 	now := view{
 		term:   Term(g.hard.Term),
 		leader: g.leader,
 		role:   g.role,
 		commit: Index(g.hard.Commit),
-		reads:  g.readMode(),
+		reads:  g.readRule(),
+		lease:  g.lease.until,
 		conf:   g.conf,
 	}
 	if old := g.view.Load(); old == nil || *old != now {
@@ -234,6 +256,14 @@ func (g *Group) shutdown() {
 	if g.change != nil {
 		g.change.pending.resolve(ErrStopped)
 		g.change = nil
+	}
+	if g.transfer.order != nil {
+		g.transfer.order.pending.resolve(ErrStopped)
+		g.transfer.order = nil
+	}
+	if g.readsChange != nil {
+		g.readsChange.pending.resolve(ErrStopped)
+		g.readsChange = nil
 	}
 }
 

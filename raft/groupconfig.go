@@ -20,6 +20,8 @@ type GroupConfig struct {
 	Applied     Index
 	AppliedTerm Term
 	ConfState   []byte
+	// Charter is what the log had settled as of Applied; the zero value if that is nothing.
+	Charter Charter
 	// HardState is what the log recovered for the group, or Bootstrap returned.
 	HardState    wal.HardState
 	StateMachine StateMachine
@@ -96,6 +98,7 @@ func (c *GroupConfig) check() error {
 	if c.StateMachine == nil || c.Proposer == nil {
 		return errors.New("raft: a group needs a state machine and a proposer")
 	}
+	c.Charter.setDefaults()
 	c.Limits.setDefaults()
 	return c.Limits.check()
 }

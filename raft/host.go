@@ -149,6 +149,7 @@ func (h *Host) newGroup(c *GroupConfig) (*Group, error) {
 		storage:      s,
 		conf:         s.conf,
 		appliedIndex: c.Applied,
+		charter:      c.Charter,
 		campaign:     true,
 	}
 	g.hard.Term, g.hard.Vote, g.hard.Commit = s.hard.GetTerm(), s.hard.GetVote(), s.hard.GetCommit()
@@ -156,7 +157,7 @@ func (h *Host) newGroup(c *GroupConfig) (*Group, error) {
 	g.applied.Store(uint64(c.Applied))
 	g.stepped.Store(uint64(c.Applied))
 	g.written.Store(c.HardState.Commit)
-	g.applier = &applier{group: g, signal: newSignal()}
+	g.applier = &applier{group: g, signal: newSignal(), charter: c.Charter}
 	g.node, err = etcdraft.NewRawNode(h.libraryConfig(g))
 	if err != nil {
 		return nil, err

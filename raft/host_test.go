@@ -191,13 +191,13 @@ func BenchmarkPropose(b *testing.B) {
 		b.Run(fmt.Sprintf("log=none/bytes=%d", size), func(b *testing.B) {
 			n := newNode(b).found(1)
 			n.log.discard = true
-			s := &flood{payload: make([]byte, size), batch: 16}
+			s := &flood{payload: payload(1, size), batch: 16}
 			runBenchmark(b, n.log, n.machine.conf, n.log.hard(testGroup), s)
 		})
 		b.Run(fmt.Sprintf("log=wal/bytes=%d", size), func(b *testing.B) {
 			n := newDiskNodeOf(b, 1, 64<<20)
 			b.Cleanup(func() { n.disk.log.Close() })
-			s := &flood{payload: make([]byte, size), batch: 16, compact: true}
+			s := &flood{payload: payload(1, size), batch: 16, compact: true}
 			runBenchmark(b, n.disk.log, n.machine.conf, n.disk.hard, s)
 		})
 	}
@@ -229,7 +229,9 @@ func (f *flood) Take(Term, int) [][]byte {
 func (f *flood) Dropped(Term, [][]byte)        { panic("dropped") }
 func (f *flood) WakeAt() (time.Duration, bool) { return 0, false }
 func (f *flood) SetConfState(Index, []byte)    {}
-func (f *flood) Leading(Term)                  { close(f.ready) }
+func (f *flood) Leading(Term)                  {}
+
+func (f *flood) SetCharter(Term, Entry, Charter) { close(f.ready) }
 
 func (f *flood) Apply(_ Term, entries []Entry) {
 	if f.seen <= 0 {

@@ -28,6 +28,8 @@ type mail struct {
 	applied  []applyDone
 	conf     *pb.Entry        // configuration change the apply worker has come to
 	change   *confChangeOrder // configuration change to propose
+	transfer *transferOrder   // transfer of the leadership to begin
+	reads    *readsOrder      // change of how reads are served to propose
 	notified bool             // the proposer may have something
 }
 
@@ -42,6 +44,7 @@ type applyDone struct {
 	index    Index
 	last     Term // term of the entry at index
 	bytes    int  // size of the payloads applied
+	charter  Charter
 	response *pb.Message
 }
 
@@ -134,6 +137,12 @@ func (b *inbox) close(err error) {
 	}
 	if b.mail.change != nil {
 		b.mail.change.pending.resolve(err)
+	}
+	if b.mail.transfer != nil {
+		b.mail.transfer.pending.resolve(err)
+	}
+	if b.mail.reads != nil {
+		b.mail.reads.pending.resolve(err)
 	}
 	b.mail, b.messages, b.read = mail{}, nil, nil
 }

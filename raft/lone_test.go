@@ -16,7 +16,7 @@ func TestLoneVoterLeadsAtOnce(t *testing.T) {
 	}
 	n.settle()
 	s := n.group.Status()
-	if s.Role != RoleLeader || s.Leader != 1 || s.Term != 2 || !s.Readable || s.Applied != 2 || s.Commit != 2 {
+	if s.Role != RoleLeader || s.Leader != 1 || s.Term != 2 || !s.Readable || s.Applied != 3 || s.Commit != 3 {
 		t.Fatalf("status %+v", s)
 	}
 	if !n.group.TryRead() {
@@ -177,7 +177,7 @@ func TestNoReadIndexForPeersBeforeOwnTermEntry(t *testing.T) {
 		}
 		n.settle()
 		for _, m := range answers {
-			if m.GetIndex() < n.log.LastIndex(testGroup) {
+			if opened := n.log.LastIndex(testGroup) - 1; m.GetIndex() < opened { // SERVE comes after it
 				t.Fatalf("seed %d: read index %d of %d", seed, m.GetIndex(), n.log.LastIndex(testGroup))
 			}
 		}
@@ -234,13 +234,21 @@ func TestCompactBeforeCommitIsWritten(t *testing.T) {
 }
 
 func TestAnswerToAnotherReadIsIgnored(t *testing.T) {
-	q := readQueue{round: newPending(), issued: true, context: []byte("mine")}
-	q.confirm(&etcdraft.ReadState{Index: 3, RequestCtx: []byte("another")})
-	if q.finish(9); q.round == nil || done(q.round) {
-		t.Fatal("resolved by an answer to another request")
+	g := newNode(t).found(1).start().group
+	g.reads = readQueue{round: newPending(), issued: true, first: 5, seq: 7}
+	q, process := &g.reads, g.host.process
+	for name, context := range map[string][]byte{
+		"a foreign one":          []byte("another"),
+		"a former process'":      readRound{process: process + 1, seq: 6}.encode(),
+		"one made before it was": readRound{process: process, seq: 4}.encode(),
+	} {
+		g.confirm(&etcdraft.ReadState{Index: 3, RequestCtx: context})
+		if q.finish(9); q.round == nil || done(q.round) {
+			t.Fatalf("resolved by an answer to another request: %s", name)
+		}
 	}
 	p := q.round
-	q.confirm(&etcdraft.ReadState{Index: 3, RequestCtx: []byte("mine")})
+	g.confirm(&etcdraft.ReadState{Index: 3, RequestCtx: readRound{process: process, seq: 6}.encode()})
 	if q.finish(2); done(p) {
 		t.Fatal("resolved before its index was applied")
 	}
@@ -330,7 +338,7 @@ func TestDroppedProposalsComeBack(t *testing.T) {
 	n.source.add(2, 80)
 	n.group.Notify()
 	shard.Turn()
-	if len(n.source.dropped) != 1 || n.source.dropped[0][0] != 2 {
+	if len(n.source.dropped) != 1 || payloadID(n.source.dropped[0]) != 2 {
 		t.Fatalf("dropped %v", n.source.dropped)
 	}
 	writer.Turn()

@@ -27,6 +27,8 @@ type machine struct {
 	applied Index
 	term    Term
 	conf    []byte
+	charter Charter
+	tag     Term     // the highest of a batch
 	ids     []uint64 // payloads in order
 	tags    []Term
 	leading []Term
@@ -48,13 +50,22 @@ func (m *machine) Apply(tag Term, entries []Entry) {
 		if len(e.Data) == 0 {
 			continue
 		}
-		id := binary.LittleEndian.Uint64(e.Data)
+		id := payloadID(e.Data)
 		m.ids = append(m.ids, id)
 		if m.onApply != nil {
 			m.onApply(id)
 		}
 	}
 	m.tags = append(m.tags, tag)
+	m.tag = max(m.tag, tag)
+}
+
+func (m *machine) SetCharter(tag Term, at Entry, c Charter) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.pass(at.Index, at.Term)
+	m.charter = c
+	m.tag = max(m.tag, tag)
 }
 
 func (m *machine) pass(index Index, term Term) {
@@ -86,7 +97,7 @@ func (m *machine) clone() *machine {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return &machine{
-		t: m.t, applied: m.applied, term: m.term, conf: m.conf,
+		t: m.t, applied: m.applied, term: m.term, conf: m.conf, charter: m.charter,
 		ids: slices.Clone(m.ids), leading: slices.Clone(m.leading),
 	}
 }
@@ -106,13 +117,17 @@ type source struct {
 	wake    time.Duration
 	wakeSet bool
 	terms   []Term
+	onTake  func(Term)
 }
 
 func payload(id uint64, size int) []byte {
-	p := make([]byte, max(8, size))
-	binary.LittleEndian.PutUint64(p, id)
+	p := make([]byte, max(9, size))
+	p[0] = 1
+	binary.LittleEndian.PutUint64(p[1:], id)
 	return p
 }
+
+func payloadID(p []byte) uint64 { return binary.LittleEndian.Uint64(p[1:]) }
 
 func (s *source) add(id uint64, size int) {
 	s.mu.Lock()
@@ -124,6 +139,9 @@ func (s *source) Take(term Term, bytesMax int) [][]byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.terms = append(s.terms, term)
+	if s.onTake != nil {
+		s.onTake(term)
+	}
 	n, bytes := 0, 0
 	for n < len(s.queue) && (n == 0 || bytes+len(s.queue[n]) <= bytesMax) {
 		bytes += len(s.queue[n])
@@ -171,6 +189,7 @@ type node struct {
 	limits  Limits
 	fatal   error
 	process uint64
+	onTake  func(Term)
 }
 
 func newNode(t testing.TB) *node {
@@ -208,7 +227,7 @@ func (n *node) start() *node {
 func (n *node) tryStart() error {
 	var err error
 	n.process++
-	n.source = &source{}
+	n.source = &source{onTake: n.onTake}
 	log, hard := Log(n.log), n.log.hard(testGroup)
 	if n.disk != nil {
 		log, hard = n.disk.log, n.disk.hard
@@ -230,6 +249,7 @@ func (n *node) tryStart() error {
 		Applied:      n.machine.applied,
 		AppliedTerm:  n.machine.term,
 		ConfState:    n.machine.conf,
+		Charter:      n.machine.charter,
 		HardState:    hard,
 		StateMachine: n.machine,
 		Proposer:     n.source,

@@ -1,8 +1,8 @@
 package raft
 
 import (
-	"bytes"
 	"encoding/binary"
+	"time"
 
 	etcdraft "go.etcd.io/raft/v3"
 )
@@ -14,12 +14,11 @@ const confirmedReadsMax = 64
 // index, and rounds that have one and wait until it is applied.
 type readQueue struct {
 	round   *Pending // asks for an index; nil: none
-	issued  bool     // the round's request was given to the library
-	issueAt int      // Group.ticks then
-	// context names the request among all ever made: the number of this process start keeps
-	// an answer to a former process from being taken for one to this, seq the rest.
-	context   []byte
-	seq       uint64
+	issued  bool     // a request was given to the library since round began
+	first   uint64   // the sequence of the first such request: any later one answers round too
+	issueAt int      // Group.ticks at the newest request
+	seq     uint64   // of the newest request
+	// confirmed are in the order of their requests.
 	confirmed []confirmedRead
 }
 
@@ -28,9 +27,36 @@ type confirmedRead struct {
 	index   Index
 }
 
-// canRead reports whether a read index can be asked for. A leader that has not applied an entry
-// of its own term must not be asked: alone, it would answer with a commit index that is only
-// its own memory of one.
+// readRound is what names a request to the library among all ever made. The number of this
+// process start keeps an answer to a former process from being taken for one to this.
+type readRound struct {
+	process uint64
+	term    Term // in which it was made
+	seq     uint64
+	sent    time.Duration // boot clock, read before the request was made
+}
+
+const readRoundBytes = 32
+
+func (r readRound) encode() []byte {
+	buf := make([]byte, 0, readRoundBytes)
+	for _, n := range [...]uint64{r.process, uint64(r.term), r.seq, uint64(r.sent)} {
+		buf = binary.LittleEndian.AppendUint64(buf, n)
+	}
+	return buf
+}
+
+func decodeReadRound(data []byte) (r readRound, ok bool) {
+	if len(data) != readRoundBytes {
+		return r, false
+	}
+	number := func(i int) uint64 { return binary.LittleEndian.Uint64(data[8*i:]) }
+	return readRound{number(0), Term(number(1)), number(2), time.Duration(number(3))}, true
+}
+
+// canRead reports whether a read index can be asked for. A leader that does not serve must not be
+// asked: former leaders may still hold leases, and alone it would answer with a commit index
+// that is only its own memory of one.
 func (g *Group) canRead() bool {
 	if g.leads() {
 		return g.serves()
@@ -38,35 +64,51 @@ func (g *Group) canRead() bool {
 	return g.leader != 0
 }
 
-// startRead begins a round if none is out, or asks anew for one whose request may be lost: on a
-// change of role or leader, and after a while.
+// startRead sends a request if reads wait and none is out for them, or the one that is may be lost:
+// on a change of role or leader, and after a while. A lease is renewed by requests too.
 func (g *Group) startRead() {
 	q := &g.reads
 	if !g.canRead() || len(q.confirmed) >= confirmedReadsMax {
 		return
 	}
 	if q.round == nil {
-		if q.round = g.inbox.takeRead(); q.round == nil {
-			return
-		}
-		q.issued = false
+		q.round, q.issued = g.inbox.takeRead(), false
 	}
-	if q.issued && g.ticks-q.issueAt < g.host.readRetryTicks {
+	wanted := q.round != nil && !(q.issued && g.ticks-q.issueAt < g.host.readRetryTicks)
+	if wanted && g.leased() {
+		q.confirmed = append(q.confirmed, confirmedRead{q.round, Index(g.hard.Commit)})
+		q.round, wanted = nil, false
+	}
+	if !wanted && !g.renewalDue() {
 		return
 	}
 	q.seq++
+	if !q.issued {
+		q.first = q.seq
+	}
 	q.issued, q.issueAt = true, g.ticks
-	q.context = binary.LittleEndian.AppendUint64(nil, g.host.process)
-	q.context = binary.LittleEndian.AppendUint64(q.context, q.seq)
-	g.node.ReadIndex(q.context)
+	round := readRound{g.host.process, Term(g.hard.Term), q.seq, g.host.clock.Boot()}
+	g.node.ReadIndex(round.encode())
+}
+
+// leased reports whether this leader holds a lease right now. What is committed by now is in
+// Group.hard.
+func (g *Group) leased() bool {
+	return g.announced() && g.lease.until != 0 && g.host.clock.Boot() < g.lease.until
 }
 
 // interrupt makes the round ask anew.
 func (q *readQueue) interrupt() { q.issued = false }
 
-// confirm takes the library's answer to a request. An answer to any but the newest is ignored.
-func (q *readQueue) confirm(s *etcdraft.ReadState) {
-	if q.round == nil || !q.issued || !bytes.Equal(s.RequestCtx, q.context) {
+// confirm takes the library's answer to a request.
+func (g *Group) confirm(s *etcdraft.ReadState) {
+	r, ok := decodeReadRound(s.RequestCtx)
+	if !ok || r.process != g.host.process {
+		return
+	}
+	g.grant(r)
+	q := &g.reads
+	if q.round == nil || !q.issued || r.seq < q.first {
 		return
 	}
 	q.confirmed = append(q.confirmed, confirmedRead{q.round, Index(s.Index)})

@@ -6,9 +6,17 @@ import "time"
 // apply worker only, one at a time and in log order.
 type StateMachine interface {
 	// Apply applies committed entries with consecutive indexes; configuration changes are left
-	// out. tag is this replica's raft term in the turn that handed the entries out, which may
-	// be above the entries' own terms. entries is reused after Apply returns, its Data is not.
+	// out, and the host's own entries have no Data. tag is this replica's raft term in the turn
+	// that handed the entries out, which may be above the entries' own terms. entries is reused
+	// after Apply returns, its Data is not.
 	Apply(tag Term, entries []Entry)
+	// SetCharter reports an applied entry of the host's that changes the charter: at is applied,
+	// and c holds from it on, to be stored with the applied state. tag is as in Apply.
+	//
+	// What a state machine has applied may be shown to anybody, in replies and in reads, only while
+	// the tag of the latest batch is not above c.Serving: until then another replica may still
+	// answer reads from before. It must hide before it changes anything for a higher tag.
+	SetCharter(tag Term, at Entry, c Charter)
 	// SetConfState reports an applied configuration change: the entry at index is applied, and
 	// confState (a marshalled raftpb.ConfState) is the configuration from index on. Both are
 	// to be stored together with the applied state.
@@ -23,9 +31,9 @@ type StateMachine interface {
 type Proposer interface {
 	// Take returns payloads to propose, one entry each: at most 65536 of them, and at most about
 	// bytesMax bytes in all, though a single payload may exceed that alone. It is asked while
-	// this replica leads term and has applied an entry of it, once per turn, and only while few
-	// appends are in flight, so that batches grow under load. An empty answer means: not again
-	// before Notify or WakeAt. The payloads may be reused when Take is called next.
+	// this replica leads term and no former leader can hold a lease, once per turn, and only while
+	// few appends are in flight, so that batches grow under load. An empty answer means: not again
+	// before Notify or WakeAt. No payload is empty or begins with a byte 0x00. The payloads may be reused when Take is called next.
 	Take(term Term, bytesMax int) [][]byte
 	// Dropped gives back what Take returned last: certainly not appended, as a whole.
 	Dropped(term Term, payloads [][]byte)

@@ -55,6 +55,8 @@ type Status struct {
 	Voters, Learners, Outgoing []ReplicaID
 	// Readable: TryRead would not refuse for a reason other than lag.
 	Readable bool
+	// Leased: reads are served under a lease, which holds right now.
+	Leased bool
 	// Dropped counts messages from peers that found the group's inbox full.
 	Dropped uint64
 }
@@ -63,6 +65,7 @@ type Status struct {
 func (g *Group) Status() Status {
 	v := g.view.Load()
 	first, last := g.storage.bounds()
+	leased := v.reads == readsUnderLease && g.host.clock.Boot() < v.lease
 	return Status{
 		Group:    g.id,
 		Replica:  g.replica,
@@ -76,7 +79,8 @@ func (g *Group) Status() Status {
 		Voters:   replicas(v.conf.GetVoters()),
 		Learners: replicas(v.conf.GetLearners()),
 		Outgoing: replicas(v.conf.GetVotersOutgoing()),
-		Readable: v.reads != readsByIndex,
+		Readable: v.reads != readsByIndex && (v.reads != readsUnderLease || leased),
+		Leased:   leased,
 		Dropped:  g.dropped.Load(),
 	}
 }

@@ -28,15 +28,28 @@ func (g *Group) turn(now time.Duration) {
 		g.node.Tick()
 	}
 	g.campaignAlone()
-	if order := g.mail.change; order != nil {
-		g.proposeConfChange(order)
-	}
+	g.takeOffice(now)
+	g.takeOrders()
 	g.mail.reset()
 	g.startRead()
 	asked := g.propose()
 	g.handOut()
 	g.reads.finish(g.appliedIndex)
 	g.setWake(now, asked)
+}
+
+// takeOrders begins what this process has asked for.
+func (g *Group) takeOrders() {
+	g.followTransfer()
+	if order := g.mail.change; order != nil {
+		g.proposeConfChange(order)
+	}
+	if order := g.mail.reads; order != nil {
+		g.proposeReads(order)
+	}
+	if order := g.mail.transfer; order != nil {
+		g.beginTransfer(order)
+	}
 }
 
 // endOnReadError ends the host if the library has panicked with a failed read of the log.
@@ -67,7 +80,7 @@ func (g *Group) stepCompletions() {
 	}
 	for i := range g.mail.applied {
 		done := &g.mail.applied[i]
-		g.appliedIndex = done.index
+		g.appliedIndex, g.charter = done.index, done.charter
 		g.unappliedBytes = max(0, g.unappliedBytes-done.bytes)
 		if g.leads() && done.last == Term(g.hard.Term) {
 			g.ownTerm = done.last
@@ -75,6 +88,7 @@ func (g *Group) stepCompletions() {
 		g.step(done.response)
 		g.stepped.Store(uint64(done.index))
 		g.settleConfChange(done)
+		g.settleReads(done)
 	}
 }
 
@@ -190,7 +204,7 @@ func (g *Group) propose() bool {
 // mayPropose reports whether the proposer may be asked now. What has been proposed is bounded
 // here, where the proposer just waits, and not by the library, which would refuse.
 func (g *Group) mayPropose() bool {
-	return g.serves() && g.entryAppends < g.limits.ProposalsInflightMax &&
+	return g.serves() && !g.transferring() && g.entryAppends < g.limits.ProposalsInflightMax &&
 		g.unappliedBytes < g.limits.UnappliedBytesMax
 }
 
@@ -200,6 +214,9 @@ func (s *proposalScratch) fill(payloads [][]byte) []*pb.Entry {
 	}
 	s.entries = append(s.entries[:0], s.spare[:len(payloads)]...)
 	for i, p := range payloads {
+		if len(p) > 0 && p[0] == hostMark {
+			panic("raft: the proposer gave a payload that begins like a host entry")
+		}
 		s.entries[i].Data = p
 	}
 	return s.entries
@@ -224,17 +241,8 @@ func (g *Group) handOut() {
 		return
 	}
 	rd := g.node.Ready()
-	if s := rd.SoftState; s != nil {
-		g.setRole(ReplicaID(s.Lead), roleOf(s.RaftState))
-	} else if g.ahead {
-		s := g.node.BasicStatus()
-		g.setRole(ReplicaID(s.Lead), roleOf(s.RaftState))
-	}
-	g.ahead = false
 	before := g.hard
-	if h := rd.HardState; !etcdraft.IsEmptyHardState(h) {
-		g.hard.Term, g.hard.Vote, g.hard.Commit = h.GetTerm(), h.GetVote(), h.GetCommit()
-	}
+	g.follow(&rd)
 	g.publish()
 	outbound := rd.Messages
 	for n := len(outbound); n > 0 && etcdraft.IsLocalMsgTarget(outbound[n-1].GetTo()); n-- {
@@ -250,8 +258,28 @@ func (g *Group) handOut() {
 			g.handOutApply(m)
 		}
 	}
+}
+
+// follow takes over what a Ready tells of this replica: role, hard state, lease and read indexes.
+func (g *Group) follow(rd *etcdraft.Ready) {
+	if s := rd.SoftState; s != nil {
+		g.setRole(ReplicaID(s.Lead), roleOf(s.RaftState))
+	} else if g.ahead {
+		s := g.node.BasicStatus()
+		g.setRole(ReplicaID(s.Lead), roleOf(s.RaftState))
+	}
+	g.ahead = false
+	if h := rd.HardState; !etcdraft.IsEmptyHardState(h) {
+		g.hard.Term, g.hard.Vote, g.hard.Commit = h.GetTerm(), h.GetVote(), h.GetCommit()
+	}
+	if g.leads() {
+		if g.tenure.term != Term(g.hard.Term) {
+			g.beginTenure(rd.Entries)
+		}
+		g.lease.noteAppended(rd.Entries)
+	}
 	for i := range rd.ReadStates {
-		g.reads.confirm(&rd.ReadStates[i])
+		g.confirm(&rd.ReadStates[i])
 	}
 }
 
@@ -313,6 +341,10 @@ const wakeAgainMin = time.Millisecond
 // setWake notes when the proposer wants to be asked.
 func (g *Group) setWake(now time.Duration, asked bool) {
 	g.wakeAtSet = false
+	if g.waits() {
+		g.wakeAt, g.wakeAtSet = g.waitEnd(), true
+		return
+	}
 	if g.want || !g.serves() {
 		return
 	}

@@ -83,8 +83,8 @@ func TestCheckSound(t *testing.T) {
 	dir := ran(t)
 	report, sound := check(t, dir)
 	for _, want := range []string{
-		"started 1 times", "group 1 as of entry 3 of term 2: 1 namespaces, 1 keys", "0000000000000001.wal",
-		"the newest checkpoint ends at 3, the log goes on to entry 3",
+		"started 1 times", "group 1 as of entry 4 of term 2: 1 namespaces, 1 keys", "0000000000000001.wal",
+		"the newest checkpoint ends at 4, the log goes on to entry 4",
 	} {
 		if !sound || !strings.Contains(report, want) {
 			t.Errorf("%q is not in\n%s", want, report)
@@ -131,7 +131,7 @@ func TestCheckDamage(t *testing.T) {
 			other := ranAgain(t, 3)
 			must(t, os.RemoveAll(checkpointDir(dir)))
 			must(t, os.Rename(checkpointDir(other), checkpointDir(dir)))
-		}, "ends at entry 3, but the newest checkpoint ends at"},
+		}, "ends at entry 4, but the newest checkpoint ends at"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -164,7 +164,7 @@ func ranAgain(t *testing.T, runs int) (dir string) {
 }
 
 // TestCheckJoint: a log and a checkpoint that are sound by themselves, but need not fit each other. The checkpoint
-// is as of entry 3 of term 2.
+// is as of entry 4 of term 2.
 func TestCheckJoint(t *testing.T) {
 	begin := wal.SnapshotMark{Index: 1, Term: 1}
 	tests := []struct {
@@ -176,13 +176,13 @@ func TestCheckJoint(t *testing.T) {
 		sound   bool
 	}{
 		{"reaches over it", begin, []uint64{2, 2, 2, 2}, 2, "goes on to entry 5", true},
-		{"begins behind it", wal.SnapshotMark{Index: 3, Term: 2}, nil, 2, "goes on to entry 3", true},
-		{"begins in it", wal.SnapshotMark{Index: 2, Term: 2}, []uint64{2, 3}, 4, "goes on to entry 4", true},
-		{"of another term", begin, []uint64{2, 3}, 3, "has term 3 in the log and 2 in the checkpoint", false},
-		{"too short", begin, []uint64{2}, 2, "ends at entry 2, but the newest checkpoint ends at 3", false},
-		{"begins too late", wal.SnapshotMark{Index: 4, Term: 2}, []uint64{2}, 2,
-			"begins at entry 5, but the newest checkpoint ends at 3", false},
-		{"a term from nowhere", begin, []uint64{2, 2, 5}, 4, "has term 4, but its last entry has 5", false},
+		{"begins behind it", wal.SnapshotMark{Index: 4, Term: 2}, nil, 2, "goes on to entry 4", true},
+		{"begins in it", wal.SnapshotMark{Index: 3, Term: 2}, []uint64{2, 3}, 4, "goes on to entry 5", true},
+		{"of another term", begin, []uint64{2, 2, 3}, 3, "has term 3 in the log and 2 in the checkpoint", false},
+		{"too short", begin, []uint64{2}, 2, "ends at entry 2, but the newest checkpoint ends at 4", false},
+		{"begins too late", wal.SnapshotMark{Index: 5, Term: 2}, []uint64{2}, 2,
+			"begins at entry 6, but the newest checkpoint ends at 4", false},
+		{"a term from nowhere", begin, []uint64{2, 2, 2, 5}, 4, "has term 4, but its last entry has 5", false},
 		{"unknown", wal.SnapshotMark{}, nil, 0, "does not know group 1", false},
 	}
 	dir := ran(t)

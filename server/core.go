@@ -138,7 +138,7 @@ func (c *core) load(o Options, hard wal.HardState) (err error) {
 	}
 	c.group, err = c.host.AddGroup(raft.GroupConfig{
 		ID: groupID, Replica: replica, Applied: index, AppliedTerm: term, ConfState: confState,
-		HardState: hard, StateMachine: c.store, Proposer: c.store.Proposer(),
+		Charter: c.store.Charter(), HardState: hard, StateMachine: c.store, Proposer: c.store.Proposer(),
 		Limits: raft.Limits{ProposalsInflightMax: proposalsInflightMax},
 	})
 	if err != nil {

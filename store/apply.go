@@ -21,14 +21,16 @@ const (
 // Apply applies committed entries. See raft.StateMachine. It is total: whatever stands in an entry, every
 // node does the same. An entry that this binary cannot read ends the process, because going on without
 // its effects would contradict the nodes that can.
-func (s *Store) Apply(_ raft.Term, entries []raft.Entry) {
+func (s *Store) Apply(tag raft.Term, entries []raft.Entry) {
 	if s.failed.Load() { // behind a hole nothing may follow
 		return
 	}
+	s.curtain.raise(tag, s.applied.Charter.Serving)
 	for i := range entries {
 		e := &entries[i]
 		if e.Term > s.applied.Term {
 			s.refuseBelow(e.Term)
+			s.applied.Term = e.Term
 		}
 		if len(e.Data) > 0 {
 			if err := s.applyEntry(e.Data); err != nil {
@@ -37,7 +39,7 @@ func (s *Store) Apply(_ raft.Term, entries []raft.Entry) {
 				return
 			}
 		}
-		s.applied.Term, s.applied.Index = e.Term, e.Index
+		s.applied.Index = e.Index
 		s.sinceCheckpoint.Add(int64(len(e.Data)) + entryOverhead)
 	}
 	s.afterApply()
@@ -121,20 +123,23 @@ func (s *Store) answerWrite(b *engine.Batch, tx *engine.Tx, refusal *command.Err
 }
 
 // settleAnswered wakes the connections whose calls have been applied, once others can see what they did and
-// the locks that they will want are free.
+// the locks that they will want are free. Behind the curtain they wait on.
 func (s *Store) settleAnswered() {
-	for _, w := range s.answered {
-		w.run.mu.Lock()
-		if !w.run.closed {
-			w.run.settle(w.op, answered)
+	if term := s.applied.Term; s.curtain.hides(term) {
+		for _, w := range s.answered {
+			s.curtain.held = append(s.curtain.held, held{w, term})
 		}
-		w.run.mu.Unlock()
+	} else {
+		for _, w := range s.answered {
+			w.run.show(w.op)
+		}
 	}
 	clear(s.answered)
 	s.answered = s.answered[:0]
 }
 
-// ride answers a read at the place in the log where the write before it stands. The caller holds r.mu.
+// ride answers a read at the place in the log where the write before it stands. It is settled with that write.
+// The caller holds r.mu.
 func ride(b *engine.Batch, r *run, i int) {
 	o := &r.ops[i]
 	if held := r.out.Len(); held > ridersBytesMax {
@@ -157,7 +162,6 @@ func ride(b *engine.Batch, r *run, i int) {
 		tx.Rollback()
 	}
 	o.to = r.out.Len()
-	r.settle(i, answered)
 }
 
 // enter begins the transaction of a call. A refusal is the answer to a call that is not to be carried out; an error

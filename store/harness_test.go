@@ -83,7 +83,7 @@ func (n *node) openOn(c clock.Clock, segmentBytes int64) {
 	n.must(err)
 	n.group, err = n.host.AddGroup(raft.GroupConfig{
 		ID: testGroup, Replica: 1, Applied: index, AppliedTerm: term, ConfState: conf, HardState: hard,
-		StateMachine: n.store, Proposer: n.store.Proposer(),
+		Charter: n.store.Charter(), StateMachine: n.store, Proposer: n.store.Proposer(),
 	})
 	n.must(err)
 	n.store.Join(n.group)

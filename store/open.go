@@ -74,7 +74,11 @@ func load(info checkpoint.Info) (*engine.State, position, error) {
 	if err != nil {
 		return nil, position{}, fmt.Errorf("%s: %w", info.Path, err)
 	}
-	return state, position{raft.Term(meta.Term), raft.Index(meta.Index), meta.ConfState}, nil
+	charter, err := raft.DecodeCharter(meta.Charter)
+	if err != nil {
+		return nil, position{}, fmt.Errorf("%s: %w", info.Path, err)
+	}
+	return state, position{raft.Term(meta.Term), raft.Index(meta.Index), meta.ConfState, charter}, nil
 }
 
 // Position returns as of which log entry the state was loaded, for the raft group's configuration. It is

@@ -14,7 +14,7 @@ func (s *Store) answer(p *patience, c *command.Call, out *command.Reply) {
 	err := s.readPoint(p)
 	for err == nil {
 		var late int64
-		if late, err = s.readOnce(c, out); late == 0 && err == nil {
+		if late, err = s.readOnce(p, c, out); late == 0 && err == nil {
 			return
 		}
 		if err == nil {
@@ -26,18 +26,42 @@ func (s *Store) answer(p *patience, c *command.Call, out *command.Reply) {
 
 // readOnce answers a read by the log time of the applied state. If the clock says of a key it met that
 // it has expired, though the log does not say so yet, nothing is answered and the deadline is returned.
-func (s *Store) readOnce(c *command.Call, out *command.Reply) (late int64, err *command.Error) {
+func (s *Store) readOnce(
+	p *patience, c *command.Call, out *command.Reply,
+) (late int64, err *command.Error) {
 	from := out.Mark()
-	late, failed := s.state.Read(c.Credential, c.Namespace, s.clock.read(), func(v *engine.View) {
+	late, err = s.look(p, c.Credential, c.Namespace, func(v *engine.View) {
 		c.Spec.Read(v, c, out)
 	})
-	if failed != nil {
-		return 0, engineError(failed)
-	}
 	if late != 0 {
 		out.Truncate(from)
 	}
-	return late, nil
+	return late, err
+}
+
+// look reads a namespace in memory as soon as nothing in it must be hidden. late is as in
+// engine.State.Read.
+func (s *Store) look(
+	p *patience, credential string, ref engine.Ref, fn func(v *engine.View),
+) (late int64, err *command.Error) {
+	for {
+		hidden := false
+		late, failed := s.state.Read(credential, ref, s.clock.read(), func(v *engine.View) {
+			if hidden = s.curtain.drawn.Load(); !hidden {
+				fn(v)
+			}
+		})
+		switch {
+		case hidden || failed != nil && s.curtain.drawn.Load():
+			if opened := s.curtain.wait(); opened != nil && !p.wait(opened) {
+				return 0, errNotApplied
+			}
+		case failed != nil:
+			return 0, engineError(failed)
+		default:
+			return late, nil
+		}
+	}
 }
 
 // readPoint waits until the applied state may be read linearizably.
@@ -76,10 +100,13 @@ func (s *Store) FindNamespace(ctx context.Context, name string) (engine.Info, *c
 	}
 	var info engine.Info
 	var found bool
-	_, failed := s.state.Read("", engine.NoNamespace, 0, func(v *engine.View) {
+	_, err := s.look(&p, "", engine.NoNamespace, func(v *engine.View) {
 		info, found = v.NamespaceByName(name)
 	})
-	if failed != nil || !found {
+	switch {
+	case err != nil:
+		return engine.Info{}, err
+	case !found:
 		return engine.Info{}, command.Errorf(command.NoNamespace, "no namespace is named %q", name)
 	}
 	return info, nil
@@ -88,13 +115,15 @@ func (s *Store) FindNamespace(ctx context.Context, name string) (engine.Info, *c
 // Watch returns what a WATCH of a key sees. Part of command.Host. It may look at memory that is behind:
 // that only makes EXEC abort.
 func (s *Store) Watch(credential string, ref engine.Ref, key []byte) (command.Watch, *command.Error) {
+	p := s.patience(context.Background())
+	defer p.end()
 	w := command.Watch{Namespace: ref, Key: key}
-	_, err := s.state.Read(credential, ref, s.clock.read(), func(v *engine.View) {
+	_, err := s.look(&p, credential, ref, func(v *engine.View) {
 		w.Revision = v.Revision()
 		_, w.Alive = v.Lookup(key)
 	})
 	if err != nil {
-		return command.Watch{}, engineError(err)
+		return command.Watch{}, err
 	}
 	return w, nil
 }

@@ -88,6 +88,21 @@ func (r *run) settle(i int, state opState) {
 	}
 }
 
+// show settles a write that has been applied, and the reads that rode on it.
+func (r *run) show(i int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return
+	}
+	for j := i + 1; j < len(r.ops) && r.ops[j].kind != writeOp; j++ {
+		if r.ops[j].state == pending {
+			r.settle(j, answered)
+		}
+	}
+	r.settle(i, answered)
+}
+
 // refuse settles a write that certainly was not applied, and the riders that hung on it. A rider may only be
 // answered later where no write of its run follows: it must not see what was sent after it.
 func (r *run) refuse(i int) {

@@ -77,6 +77,7 @@ type Store struct {
 	opened    opened
 	scratch   command.Reply
 	answered  []waiter // applied, their connections not woken yet
+	curtain   curtain
 	replaying bool
 
 	checkpoints     checkpoints
@@ -88,6 +89,7 @@ type position struct {
 	Term      raft.Term
 	Index     raft.Index
 	ConfState []byte
+	Charter   raft.Charter
 }
 
 // entryOverhead is what an entry costs in the log beside its bytes, roughly.
@@ -121,7 +123,10 @@ func newRand(seed uint64) *mathrand.Rand {
 }
 
 // Join connects the store with the raft group it is the state machine of.
-func (s *Store) Join(g *raft.Group) { s.group = g }
+func (s *Store) Join(g *raft.Group) {
+	s.group = g
+	s.curtain.raise(g.Status().Term, s.applied.Charter.Serving)
+}
 
 // Proposer returns what the group asks for proposals.
 func (s *Store) Proposer() raft.Proposer { return s.batcher }

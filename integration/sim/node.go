@@ -79,7 +79,8 @@ func (n *node) start() error {
 	}
 	n.group, err = n.host.AddGroup(raft.GroupConfig{
 		ID: theGroup, Replica: raft.ReplicaID(n.id), Applied: index, AppliedTerm: term, ConfState: conf,
-		HardState: hard, StateMachine: n.plant.machine(n.store, n.process), Proposer: n.store.Proposer(),
+		Charter: n.store.Charter(), HardState: hard,
+		StateMachine: n.plant.machine(n.store, n.process), Proposer: n.store.Proposer(),
 	})
 	if err != nil {
 		return err
