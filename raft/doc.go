@@ -24,8 +24,14 @@
 //     delivered and HostConfig.Fatal is called once.
 //   - No read is served before an entry of the leader's own term is applied. The library
 //     answers a lone voter's read index from an unconfirmed commit index.
-//   - Role, commit index and readability are published in one piece before the messages of
-//     the same turn go out.
+//   - A leader answers reads from memory under a lease of its own making, never the library's: it
+//     counts from when a round was sent that a majority has answered. A new leader takes no
+//     proposal and answers no read index until the leases of former leaders have ended, then
+//     puts a SERVE entry into the log; until that is applied, no replica may show what it applied
+//     in the new term. A planned transfer releases the lease first and needs no wait. It holds as
+//     long as no clock runs more than 1.2 times as fast as another, and none stands still.
+//   - Role, commit index and lease are published in one piece before the messages of the same
+//     turn go out.
 //
 // Caveats: snapshots are not sent or received yet, so a replica that needs entries below
 // another's first index cannot catch up. The library draws election timeouts from

@@ -91,10 +91,8 @@ func (g *Group) followTransfer() {
 func (g *Group) transferEnd() (err error, ended bool) {
 	switch {
 	case g.leads() && Term(g.hard.Term) == g.transfer.term:
-		if g.node.BasicStatus().LeadTransferee != 0 {
-			return nil, false
-		}
-		return ErrTransferFailed, true
+		aborted := g.stillLeads() && g.node.BasicStatus().LeadTransferee == 0
+		return ErrTransferFailed, aborted
 	case g.leader == 0:
 		return nil, false
 	case g.leader == g.transfer.order.to:

@@ -114,13 +114,20 @@ func (g *Group) stepMessages() {
 			g.host.fail(err)
 			return
 		}
-		if m.GetType() == pb.MsgReadIndex && !g.serves() {
+		if m.GetType() == pb.MsgReadIndex && !(g.serves() && g.stillLeads()) {
 			continue
 		}
 		entries += len(m.GetEntries())
 		g.step(m)
 	}
 	g.again = g.again || len(g.backlog) > 0
+}
+
+// stillLeads reports whether the library has not stepped down in this turn: it would pass a peer's
+// question on in the peer's name.
+func (g *Group) stillLeads() bool {
+	s := g.node.BasicStatus()
+	return s.RaftState == etcdraft.StateLeader && s.GetTerm() == g.hard.Term
 }
 
 // standsStill reports whether the writer has so much of the group that no Ready is taken.
