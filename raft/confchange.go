@@ -122,7 +122,8 @@ func (g *Group) newConfChange(order *confChangeOrder) (*pb.ConfChangeV2, error) 
 			return nil, fmt.Errorf("%w: %w", ErrConfChangeInvalid, err)
 		}
 		if c.Replica == g.replica && c.Kind != AddVoter {
-			return nil, fmt.Errorf("%w: the leader cannot demote or remove itself: transfer the leadership before", ErrConfChangeInvalid)
+			return nil, fmt.Errorf("%w: the leader cannot demote or remove itself before a transfer",
+				ErrConfChangeInvalid)
 		}
 		var kind pb.ConfChangeType
 		switch c.Kind {

@@ -231,8 +231,12 @@ func TestChangesTakeTheLease(t *testing.T) {
 		start func(g *Group) *Pending
 		lease bool // there is one afterwards
 	}{
-		{"a longer lease", func(g *Group) *Pending { return g.StartReads(Reads{ReadByLease, time.Second}) }, true},
-		{"reads by quorum", func(g *Group) *Pending { return g.StartReads(Reads{ReadByQuorum, time.Second}) }, false},
+		{"a longer lease", func(g *Group) *Pending {
+			return g.StartReads(Reads{ReadByLease, time.Second})
+		}, true},
+		{"reads by quorum", func(g *Group) *Pending {
+			return g.StartReads(Reads{ReadByQuorum, time.Second})
+		}, false},
 		{"a learner", func(g *Group) *Pending { return g.StartConfChange(Change{AddLearner, 9}) }, true},
 	}
 	for _, tt := range tests {
@@ -264,7 +268,9 @@ func TestChangesTakeTheLease(t *testing.T) {
 func TestInvalidReads(t *testing.T) {
 	n := newNode(t).found(1).start()
 	n.settle()
-	for _, r := range []Reads{{}, {Mode: 9, Lease: time.Second}, {ReadByLease, time.Microsecond}, {ReadByLease, time.Hour}} {
+	for _, r := range []Reads{
+		{}, {Mode: 9, Lease: time.Second}, {ReadByLease, time.Microsecond}, {ReadByLease, time.Hour},
+	} {
 		p := n.group.StartReads(r)
 		n.settle()
 		if !done(p) || !errors.Is(p.Err(), ErrReadsInvalid) {

@@ -33,7 +33,8 @@ type Proposer interface {
 	// bytesMax bytes in all, though a single payload may exceed that alone. It is asked while
 	// this replica leads term and no former leader can hold a lease, once per turn, and only while
 	// few appends are in flight, so that batches grow under load. An empty answer means: not again
-	// before Notify or WakeAt. No payload is empty or begins with a byte 0x00. The payloads may be reused when Take is called next.
+	// before Notify or WakeAt. No payload is empty or begins with a byte 0x00. The payloads may be
+	// reused when Take is called next.
 	Take(term Term, bytesMax int) [][]byte
 	// Dropped gives back what Take returned last: certainly not appended, as a whole.
 	Dropped(term Term, payloads [][]byte)
