@@ -71,7 +71,9 @@ func (a *applier) Turn() bool {
 				a.group.host.fail(err)
 				return true
 			}
-			n = 1
+			// Whoever waited for it goes on before the next entry, also in a simulation.
+			a.order.entries = a.order.entries[1:]
+			return true
 		default:
 			a.startConfChange()
 			return true

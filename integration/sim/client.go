@@ -61,15 +61,20 @@ func (n *node) send(lines []line) *submission {
 	return s
 }
 
-// piece returns how many of the calls go into one call of Do: all of them, unless the first one is a read
-// that may wait. What many wait for wakes them all at once, and whose next write is then the first would be up to
+// piece returns how many of the calls go into one call of Do: all of them, or up to the first read that may
+// wait. What many wait for wakes them all at once, and whose next write is then the first would be up to
 // the scheduler of goroutines.
 func (n *node) piece(calls []command.Call) int {
-	args := calls[0].Args
-	switch string(args[0]) {
-	case "GET", "MGET", "KEYS":
-		if !n.group.TryRead() || args[1][0] == 'f' {
-			return 1
+	for i := range calls {
+		switch args := calls[i].Args; string(args[0]) {
+		case "EXEC":
+			if !n.group.TryRead() {
+				return i + 1
+			}
+		case "GET", "MGET", "KEYS":
+			if !n.group.TryRead() || args[1][0] == 'f' {
+				return i + 1
+			}
 		}
 	}
 	return len(calls)
