@@ -49,21 +49,29 @@ func (g *Group) ProposeConfChange(ctx context.Context, changes ...Change) error 
 // StartConfChange is ProposeConfChange for a caller that must not block.
 func (g *Group) StartConfChange(changes ...Change) *Pending {
 	order := &confChangeOrder{changes: changes, pending: newPending()}
-	taken := false
-	open := g.inbox.put(func(m *mail) {
-		if taken = m.change == nil; taken {
-			m.change = order
+	return g.ask(order.pending, ErrConfChangePending, func(m *mail) bool {
+		if m.change != nil {
+			return false
 		}
+		m.change = order
+		return true
 	})
+}
+
+// ask puts an order into the mail of the next turn. It is resolved at once with taken if place finds
+// another one of its kind there, and with ErrStopped if the group has stopped.
+func (g *Group) ask(order *Pending, taken error, place func(m *mail) bool) *Pending {
+	placed := false
+	open := g.inbox.put(func(m *mail) { placed = place(m) })
 	switch {
 	case !open:
-		order.pending.resolve(ErrStopped)
-	case !taken:
-		order.pending.resolve(ErrConfChangePending)
+		order.resolve(ErrStopped)
+	case !placed:
+		order.resolve(taken)
 	default:
 		g.shard.wake(g)
 	}
-	return order.pending
+	return order
 }
 
 // proposeConfChange checks a change and steps it. The library replaces a change that it refuses

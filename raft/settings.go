@@ -19,21 +19,13 @@ func (g *Group) ProposeReads(ctx context.Context, r Reads) error {
 // StartReads is ProposeReads for a caller that must not block.
 func (g *Group) StartReads(r Reads) *Pending {
 	order := &readsOrder{reads: r, pending: newPending()}
-	taken := false
-	open := g.inbox.put(func(m *mail) {
-		if taken = m.reads == nil; taken {
-			m.reads = order
+	return g.ask(order.pending, ErrConfChangePending, func(m *mail) bool {
+		if m.reads != nil {
+			return false
 		}
+		m.reads = order
+		return true
 	})
-	switch {
-	case !open:
-		order.pending.resolve(ErrStopped)
-	case !taken:
-		order.pending.resolve(ErrConfChangePending)
-	default:
-		g.shard.wake(g)
-	}
-	return order.pending
 }
 
 func (g *Group) proposeReads(order *readsOrder) {

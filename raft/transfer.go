@@ -31,21 +31,13 @@ func (g *Group) Transfer(ctx context.Context, to ReplicaID) error {
 // StartTransfer is Transfer for a caller that must not block.
 func (g *Group) StartTransfer(to ReplicaID) *Pending {
 	order := &transferOrder{to: to, pending: newPending()}
-	taken := false
-	open := g.inbox.put(func(m *mail) {
-		if taken = m.transfer == nil; taken {
-			m.transfer = order
+	return g.ask(order.pending, ErrTransferPending, func(m *mail) bool {
+		if m.transfer != nil {
+			return false
 		}
+		m.transfer = order
+		return true
 	})
-	switch {
-	case !open:
-		order.pending.resolve(ErrStopped)
-	case !taken:
-		order.pending.resolve(ErrTransferPending)
-	default:
-		g.shard.wake(g)
-	}
-	return order.pending
 }
 
 // beginTransfer checks an order, releases the lease and asks the library for the transfer.
