@@ -18,6 +18,7 @@ type applier struct {
 	mu        sync.Mutex
 	queue     []applyOrder // guarded by mu; bounded by Limits.ApplyBytesMax
 	confState []byte       // the loop's answer to a configuration change; guarded by mu
+	caughtUp  bool         // to be told to the state machine; guarded by mu
 
 	// The fields below belong to Turn.
 	order    applyOrder // the batch in work; its entries are those still to apply
@@ -53,9 +54,34 @@ func (a *applier) confApplied(confState []byte) {
 	a.signal.set()
 }
 
+// catchUp has the state machine told that the replay is over.
+func (a *applier) catchUp() {
+	a.mu.Lock()
+	a.caughtUp = true
+	a.mu.Unlock()
+	a.signal.set()
+}
+
+func (a *applier) tellCaughtUp() bool {
+	a.mu.Lock()
+	told := a.caughtUp
+	a.caughtUp = false
+	a.mu.Unlock()
+	if told {
+		a.group.stateMachine.CaughtUp()
+	}
+	return told
+}
+
 // Turn applies one batch, or the part of it up to the next configuration change.
 func (a *applier) Turn() bool {
-	if a.group.host.failed() || !a.next() {
+	if a.group.host.failed() {
+		return false
+	}
+	if a.tellCaughtUp() {
+		return true
+	}
+	if !a.next() {
 		return false
 	}
 	if a.waiting && !a.finishConfChange() {

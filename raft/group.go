@@ -59,6 +59,7 @@ type Group struct {
 	// former leaders count down too, so it is a low estimate; it never falls below 0.
 	unappliedBytes int
 	reads          readQueue
+	caughtUp       bool // the apply worker was told that the replay is over
 	lease          lease
 	tenure         tenure
 	transfer       transfer
@@ -187,6 +188,11 @@ func (g *Group) receive(peer ReplicaID, m *pb.Message) error {
 
 // leads reports whether this replica leads, as of the last turn.
 func (g *Group) leads() bool { return g.role == RoleLeader }
+
+// follows reports whether this replica follows a leader that it knows.
+func (g *Group) follows() bool {
+	return g.role == RoleFollower && g.leader != 0 && g.leader != g.replica
+}
 
 // serves reports whether this replica leads, has applied an entry of its term, and no former leader
 // can hold a lease.

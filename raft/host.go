@@ -162,6 +162,7 @@ func (h *Host) newGroup(c *GroupConfig) (*Group, error) {
 	if err != nil {
 		return nil, err
 	}
+	g.inbox.joinRead() // the first read tells when the replay is over
 	g.publish()
 	return g, nil
 }

@@ -33,6 +33,8 @@ type machine struct {
 	tags    []Term
 	leading []Term
 	confs   []Index
+
+	caughtUp int
 	onApply func(id uint64)
 }
 
@@ -92,6 +94,12 @@ func (m *machine) Leading(term Term) {
 	m.leading = append(m.leading, term)
 }
 
+func (m *machine) CaughtUp() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.caughtUp++
+}
+
 // clone is a checkpoint of the machine.
 func (m *machine) clone() *machine {
 	m.mu.Lock()
@@ -118,6 +126,10 @@ type source struct {
 	wakeSet bool
 	terms   []Term
 	onTake  func(Term)
+
+	forwarded    []forwardedTo
+	forwardAgain bool
+	stamp        int64
 }
 
 func payload(id uint64, size int) []byte {
@@ -163,6 +175,25 @@ func (s *source) WakeAt() (time.Duration, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.wake, s.wakeSet
+}
+
+func (s *source) Forward(term Term, leader ReplicaID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.forwarded = append(s.forwarded, forwardedTo{term, leader})
+	return s.forwardAgain
+}
+
+func (s *source) Stamp() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stamp
+}
+
+// forwardedTo is a call of Forward.
+type forwardedTo struct {
+	term   Term
+	leader ReplicaID
 }
 
 // sendFunc is a transport that shows each message to a function.

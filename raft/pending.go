@@ -4,8 +4,9 @@ import "context"
 
 // Pending is the outcome, still open, of something a group was asked to do.
 type Pending struct {
-	done chan struct{}
-	err  error // set before done is closed
+	done  chan struct{}
+	err   error // set before done is closed
+	stamp int64 // set before done is closed
 }
 
 func newPending() *Pending { return &Pending{done: make(chan struct{})} }
@@ -15,6 +16,10 @@ func (p *Pending) Done() <-chan struct{} { return p.done }
 
 // Err returns the outcome; only after Done is closed.
 func (p *Pending) Err() error { return p.err }
+
+// Stamp returns the Stamp of the leader's Proposer that came with its answer to a read; 0 if this
+// replica led. Only after Done is closed.
+func (p *Pending) Stamp() int64 { return p.stamp }
 
 // Wait returns the outcome, or the context's error if that ends first.
 func (p *Pending) Wait(ctx context.Context) error {

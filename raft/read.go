@@ -5,6 +5,7 @@ import (
 	"time"
 
 	etcdraft "go.etcd.io/raft/v3"
+	pb "go.etcd.io/raft/v3/raftpb"
 )
 
 // confirmedReadsMax bounds the read rounds that have their index and wait for the apply worker.
@@ -18,6 +19,8 @@ type readQueue struct {
 	first   uint64   // the sequence of the first such request: any later one answers round too
 	issueAt int      // Group.ticks at the newest request
 	seq     uint64   // of the newest request
+	stamp   int64    // that came with the newest answer of a leader
+	served  bool     // a read was served since the start
 	// confirmed are in the order of their requests.
 	confirmed []confirmedRead
 }
@@ -25,6 +28,7 @@ type readQueue struct {
 type confirmedRead struct {
 	pending *Pending
 	index   Index
+	stamp   int64
 }
 
 // readRound is what names a request to the library among all ever made. The number of this
@@ -76,7 +80,7 @@ func (g *Group) startRead() {
 	}
 	wanted := q.round != nil && !(q.issued && g.ticks-q.issueAt < g.host.readRetryTicks)
 	if wanted && g.leased() {
-		q.confirmed = append(q.confirmed, confirmedRead{q.round, Index(g.hard.Commit)})
+		q.confirmed = append(q.confirmed, confirmedRead{pending: q.round, index: Index(g.hard.Commit)})
 		q.round, wanted = nil, false
 	}
 	if !wanted && !g.renewalDue() {
@@ -111,8 +115,31 @@ func (g *Group) confirm(s *etcdraft.ReadState) {
 	if q.round == nil || !q.issued || r.seq < q.first {
 		return
 	}
-	q.confirmed = append(q.confirmed, confirmedRead{q.round, Index(s.Index)})
+	c := confirmedRead{pending: q.round, index: Index(s.Index)}
+	if !g.leads() {
+		c.stamp = q.stamp
+	}
+	q.confirmed = append(q.confirmed, c)
 	q.round = nil
+}
+
+// stampBytes is the length of the context of an answer to a peer's read.
+const stampBytes = 8
+
+// stampReads puts the proposer's stamp onto this leader's answers to the reads of peers.
+func (g *Group) stampReads(outbound []*pb.Message) {
+	for _, m := range outbound {
+		if m.GetType() == pb.MsgReadIndexResp {
+			m.Context = binary.LittleEndian.AppendUint64(nil, uint64(g.proposer.Stamp()))
+		}
+	}
+}
+
+// noteStamp keeps the stamp of a leader's answer. That of a later answer serves an earlier one as well.
+func (q *readQueue) noteStamp(m *pb.Message) {
+	if m.GetType() == pb.MsgReadIndexResp && len(m.GetContext()) == stampBytes {
+		q.stamp = int64(binary.LittleEndian.Uint64(m.GetContext()))
+	}
 }
 
 // finish resolves the reads whose index is applied.
@@ -120,7 +147,9 @@ func (q *readQueue) finish(applied Index) {
 	left := q.confirmed[:0]
 	for _, c := range q.confirmed {
 		if c.index <= applied {
+			c.pending.stamp = c.stamp
 			c.pending.resolve(nil)
+			q.served = true
 		} else {
 			left = append(left, c)
 		}

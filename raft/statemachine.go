@@ -24,6 +24,10 @@ type StateMachine interface {
 	// Leading reports that this replica led term when the batch just applied was handed out,
 	// and that the batch held the first entry of that term. Called at most once per term.
 	Leading(term Term)
+	// CaughtUp reports that this replica has applied everything that was acknowledged anywhere when
+	// it was first able to ask: what follows is no replay. Called once, on a replica that leads after
+	// Leading.
+	CaughtUp()
 }
 
 // Proposer hands payloads to a group's loop. Its methods are called by the group's shard loop
@@ -41,4 +45,11 @@ type Proposer interface {
 	// WakeAt returns the instant of the boot clock at which Take wants to be asked although
 	// nobody calls Notify.
 	WakeAt() (time.Duration, bool)
+	// Forward is asked instead of Take while this replica follows leader in term, once per turn after
+	// Notify and when either has changed. It sends what waits to the leader by means of its own. true
+	// means that something could not be sent, and that it wants to be asked again at the next tick.
+	Forward(term Term, leader ReplicaID) (again bool)
+	// Stamp returns what goes with this leader's answer to a replica that asks for a read index:
+	// Pending.Stamp there. It is taken after the question came.
+	Stamp() int64
 }

@@ -35,6 +35,10 @@ func (g *Group) turn(now time.Duration) {
 	asked := g.propose()
 	g.handOut()
 	g.reads.finish(g.appliedIndex)
+	if g.reads.served && !g.caughtUp {
+		g.caughtUp = true
+		g.applier.catchUp()
+	}
 	g.setWake(now, asked)
 }
 
@@ -118,6 +122,7 @@ func (g *Group) stepMessages() {
 			continue
 		}
 		entries += len(m.GetEntries())
+		g.reads.noteStamp(m)
 		g.step(m)
 	}
 	g.again = g.again || len(g.backlog) > 0
@@ -177,10 +182,14 @@ type proposalScratch struct {
 // propose asks the proposer for payloads and steps them as one message. It reports whether the
 // proposer was asked.
 func (g *Group) propose() bool {
+	term := Term(g.hard.Term)
+	if g.want && g.follows() {
+		g.want = g.proposer.Forward(term, g.leader)
+		return false
+	}
 	if !g.want || !g.mayPropose() {
 		return false
 	}
-	term := Term(g.hard.Term)
 	payloads := g.proposer.Take(term, g.limits.ProposalBytesMax)
 	if len(payloads) == 0 {
 		g.want = false
@@ -256,6 +265,7 @@ func (g *Group) handOut() {
 		outbound = outbound[:n-1]
 	}
 	if len(outbound) > 0 {
+		g.stampReads(outbound)
 		g.host.transport.Send(g.id, outbound)
 	}
 	for _, m := range rd.Messages[len(outbound):] {
@@ -306,8 +316,7 @@ func (g *Group) setRole(leader ReplicaID, role Role) {
 		g.unappliedBytes = 0
 	}
 	g.leader, g.role = leader, role
-	g.want = g.want || role == RoleLeader
-	g.again = true
+	g.want, g.again = true, true
 }
 
 // handOutAppend gives a MsgStorageAppend to the writer. voted: term or vote have changed.
