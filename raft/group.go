@@ -67,6 +67,9 @@ type Group struct {
 	readsChange    *readsOrder      // proposed here and not yet applied
 	change         *confChangeOrder // proposed here and not yet applied
 	changeSeq      uint64
+	// refusedAt is the tick at which the library last refused a proposal; 0: it never did. Until the
+	// next tick it is not asked again.
+	refusedAt int
 	// want: the proposer may have something to take.
 	want      bool
 	wakeAtSet bool
@@ -111,6 +114,12 @@ func (g *Group) Notify() {
 	if g.inbox.put(func(m *mail) { m.notified = true }) {
 		g.shard.wake(g)
 	}
+}
+
+// Leader returns this replica's term and who leads it, 0 if that is not known here; as of the last turn.
+func (g *Group) Leader() (Term, ReplicaID) {
+	v := g.view.Load()
+	return v.term, v.leader
 }
 
 // TryRead reports whether the local state machine may be read linearizably right now. If not,

@@ -35,7 +35,7 @@ type machine struct {
 	confs   []Index
 
 	caughtUp int
-	onApply func(id uint64)
+	onApply  func(id uint64)
 }
 
 func (m *machine) Apply(tag Term, entries []Entry) {

@@ -208,6 +208,7 @@ func (g *Group) propose() bool {
 		if !errors.Is(err, etcdraft.ErrProposalDropped) {
 			panic(fmt.Sprintf("raft: unexpected error of a proposal: %v", err))
 		}
+		g.refusedAt = g.ticks
 		g.proposer.Dropped(term, payloads)
 		return true
 	}
@@ -220,7 +221,8 @@ func (g *Group) propose() bool {
 // mayPropose reports whether the proposer may be asked now. What has been proposed is bounded
 // here, where the proposer just waits, and not by the library, which would refuse.
 func (g *Group) mayPropose() bool {
-	return g.serves() && !g.transferring() && g.entryAppends < g.limits.ProposalsInflightMax &&
+	refused := g.refusedAt != 0 && g.refusedAt == g.ticks
+	return g.serves() && !refused && !g.transferring() && g.entryAppends < g.limits.ProposalsInflightMax &&
 		g.unappliedBytes < g.limits.UnappliedBytesMax
 }
 

@@ -29,7 +29,7 @@ func (s *Store) Apply(tag raft.Term, entries []raft.Entry) {
 	for i := range entries {
 		e := &entries[i]
 		if e.Term > s.applied.Term {
-			s.refuseBelow(e.Term)
+			s.passOver(e.Term)
 			s.applied.Term = e.Term
 		}
 		if len(e.Data) > 0 {
@@ -45,11 +45,11 @@ func (s *Store) Apply(tag raft.Term, entries []raft.Entry) {
 	s.afterApply()
 }
 
-// refuseBelow settles the writes that were proposed for a term that has ended: the log holds an entry of
-// a later term before them, so they can never be applied.
-func (s *Store) refuseBelow(term raft.Term) {
-	for _, w := range s.waiters.takeBelow(term) {
-		w.run.refuse(w.op)
+// passOver takes back the writes that were proposed for a term that has ended: the log holds an entry of a later
+// term before them, so as they were sent they can never be applied.
+func (s *Store) passOver(term raft.Term) {
+	if passed := s.waiters.takeBelow(term); len(passed) > 0 {
+		s.batcher.putBack(passed)
 	}
 }
 

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -49,30 +50,38 @@ func TestEntriesThatCannotBeApplied(t *testing.T) {
 	}
 }
 
-// TestLaterTermSettles: an entry of a later term proves that what waits for earlier ones is lost, and
-// only that.
-func TestLaterTermSettles(t *testing.T) {
+// TestLaterTermTakesBack: an entry of a later term proves that what waits for earlier ones is lost, and
+// only that. It is proposed again, unless a later call of its connection already is.
+func TestLaterTermTakesBack(t *testing.T) {
 	idle(t, func(t *testing.T, n *node) {
 		b := n.store.batcher
-		old, young := n.runOf(1, 2), n.runOf(3)
+		old, split, young := n.runOf(1, 2), n.runOf(300_000, 300_000), n.runOf(3)
 		b.add(old)
-		b.Take(3, plenty)
+		b.add(split)
+		b.Take(3, 300_000)
 		b.add(young)
 		b.Take(5, plenty)
 		n.store.Apply(4, []raft.Entry{{Term: 3, Index: 2}})
-		for _, state := range append(old.writes(), young.writes()...) {
+		for _, state := range slices.Concat(old.writes(), split.writes(), young.writes()) {
 			if state != pending {
 				t.Errorf("settled by an entry of the same term: %v", state)
 			}
 		}
-		n.store.Apply(5, []raft.Entry{{Term: 5, Index: 3}})
-		for _, state := range old.writes() {
-			if state != refused {
-				t.Errorf("a write of an earlier term is %v", state)
-			}
+		if !b.idle() {
+			t.Error("taken back by an entry of the same term")
 		}
-		if state := young.writes()[0]; state != pending {
-			t.Errorf("a write of this term is %v", state)
+		n.store.Apply(5, []raft.Entry{{Term: 5, Index: 3}})
+		if got := old.writes(); !slices.Equal(got, []opState{pending, pending}) || !old.queued || old.taken != 0 {
+			t.Errorf("writes of an earlier term are %v, queued %v from %d on", got, old.queued, old.taken)
+		}
+		if got := split.writes(); !slices.Equal(got, []opState{refused, pending}) || split.queued {
+			t.Errorf("a write before one of this term is %v, queued %v", got, split.queued)
+		}
+		if state := young.writes()[0]; state != pending || young.queued {
+			t.Errorf("a write of this term is %v, queued %v", state, young.queued)
+		}
+		if want := old.bytes; b.bytes != want {
+			t.Errorf("%d bytes wait, want %d", b.bytes, want)
 		}
 	})
 }

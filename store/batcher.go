@@ -41,6 +41,11 @@ type batcher struct {
 	tickDue  int64         // a reader waits for log time to reach this, 0 for none; guarded by mu
 	tickedAt time.Duration // boot clock at the latest tick; guarded by mu
 	lastTick tick          // of the latest Take; guarded by mu
+
+	foreign      []foreign // calls of other nodes that wait for the log, in order; guarded by mu
+	foreignBytes int       // guarded by mu
+	lastForeign  []foreign // what the latest Take put into entries; guarded by mu
+	foreignFirst bool      // of the latest entry, so that neither kind keeps the other waiting; guarded by mu
 }
 
 // tick is an entry's order to remove expired keys.
@@ -65,6 +70,7 @@ func (b *batcher) add(r *run) bool {
 		}
 		b.queue = append(b.queue, r)
 		b.bytes += r.bytes
+		r.queued = true
 	}
 	b.mu.Unlock()
 	if ok {
@@ -76,14 +82,15 @@ func (b *batcher) add(r *run) bool {
 // withdraw takes what is left of a run out of the queue; those writes have certainly not been applied.
 func (b *batcher) withdraw(r *run) {
 	b.mu.Lock()
-	at := slices.Index(b.queue[b.head:], r)
-	if at >= 0 {
-		b.queue = slices.Delete(b.queue, b.head+at, b.head+at+1)
-		b.bytes -= r.bytes
+	queued, taken := r.queued, r.taken
+	if queued {
+		at := b.head + slices.Index(b.queue[b.head:], r)
+		b.queue = slices.Delete(b.queue, at, at+1)
+		b.leave(r)
 	}
-	taken := r.taken
+	r.ended = true
 	b.mu.Unlock()
-	if at < 0 {
+	if !queued {
 		return
 	}
 	for i := taken; i < len(r.ops); i++ {
@@ -91,6 +98,55 @@ func (b *batcher) withdraw(r *run) {
 			r.refuse(i)
 		}
 	}
+}
+
+// leave notes that a run stands in the queue no longer. The caller holds mu.
+func (b *batcher) leave(r *run) {
+	b.bytes -= r.bytes
+	r.queued = false
+}
+
+// putBack takes writes that certainly are not in the log to the head of the queue again, in their order, so that
+// they find their way to whoever leads next; the deadline of their connection bounds that. A write behind which a
+// later one of its connection is on its way is refused instead: the two must not change places.
+func (b *batcher) putBack(ws []waiter) {
+	b.mu.Lock()
+	refused := b.requeue(ws)
+	b.mu.Unlock()
+	for _, w := range refused {
+		w.run.refuse(w.op)
+	}
+	if len(refused) < len(ws) {
+		b.store.group.Notify()
+	}
+}
+
+// requeue is putBack under mu. It returns what must be refused.
+func (b *batcher) requeue(ws []waiter) (refused []waiter) {
+	for end := len(ws); end > 0; {
+		r, start := ws[end-1].run, end-1
+		for start > 0 && ws[start-1].run == r {
+			start--
+		}
+		if part := ws[start:end]; r.ended || !r.untake(part) {
+			refused = append(refused, part...)
+		} else if !r.queued {
+			b.bytes += r.bytes
+			r.queued = true
+			b.pushFront(r)
+		}
+		end = start
+	}
+	return refused
+}
+
+func (b *batcher) pushFront(r *run) {
+	if b.head > 0 {
+		b.head--
+		b.queue[b.head] = r
+		return
+	}
+	b.queue = slices.Insert(b.queue, 0, r)
 }
 
 // wantTick asks for an entry of log time due or later.
@@ -109,6 +165,7 @@ func (b *batcher) Take(term raft.Term, bytesMax int) [][]byte {
 	b.last = b.last[:0]
 	if term != b.term { // what was on its way may be lost
 		b.term, b.ticking = term, 0
+		b.store.refuseForeign(b.takeOlder(term))
 	}
 	now := b.store.clock.stamp()
 	b.lastTick = b.tick(now)
@@ -117,7 +174,8 @@ func (b *batcher) Take(term raft.Term, bytesMax int) [][]byte {
 		reap = reapMax
 	}
 	payloads := b.built[:0]
-	for bytes := 0; bytes < bytesMax && (reap > 0 || !b.idle()); reap = 0 {
+	b.lastForeign = b.lastForeign[:0]
+	for bytes := 0; bytes < bytesMax && (reap > 0 || !b.idle() || len(b.foreign) > 0); reap = 0 {
 		h := header{LogTime: now, Seed: b.rng.Uint64(), Reap: reap, MemoryMax: b.store.limits.MemoryBytesMax}
 		payload := b.entry(term, h, memory(b.built, len(payloads)))
 		payloads = append(payloads, payload)
@@ -139,6 +197,20 @@ func memory(built [][]byte, i int) []byte {
 func (b *batcher) entry(term raft.Term, h header, buf []byte) []byte {
 	var e envelope
 	e.begin(buf, h)
+	b.foreignFirst = !b.foreignFirst
+	if b.foreignFirst {
+		if room := b.addForeign(&e); room {
+			b.fill(&e, term)
+		}
+	} else if left := b.fill(&e, term); !left {
+		b.addForeign(&e)
+	}
+	return e.buf
+}
+
+// fill appends writes from the head of the queue until e is full. It reports whether some are left. The caller
+// holds mu.
+func (b *batcher) fill(e *envelope, term raft.Term) (left bool) {
 	for !b.idle() {
 		r := b.queue[b.head]
 		for ; r.taken < len(r.ops); r.taken++ {
@@ -148,17 +220,17 @@ func (b *batcher) entry(term raft.Term, h header, buf []byte) []byte {
 			}
 			size := callBytes(o.call)
 			if len(e.buf)+size > entryBytesMax && e.calls > 0 {
-				return e.buf
+				return true
 			}
 			e.buf = slices.Grow(e.buf, size)
-			b.put(&e, term, r)
+			b.put(e, term, r)
 		}
 		b.queue[b.head] = nil
 		b.head++
-		b.bytes -= r.bytes
+		b.leave(r)
 	}
 	b.queue, b.head = b.queue[:0], 0
-	return e.buf
+	return false
 }
 
 // idle reports whether no write waits. The caller holds mu.
@@ -214,21 +286,28 @@ func (b *batcher) WakeAt() (time.Duration, bool) {
 	return max(boot+max(delay, 0), b.tickedAt+tickInterval), true
 }
 
-// Dropped refuses the writes of the latest Take: they are certainly not in the log. See raft.Proposer.
+// Stamp returns log time by this node's clock. See raft.Proposer.
+func (b *batcher) Stamp() int64 { return b.store.clock.read() }
+
+// Dropped takes back the writes of the latest Take: they are certainly not in the log. See raft.Proposer.
 func (b *batcher) Dropped(raft.Term, [][]byte) {
 	b.mu.Lock()
-	last := slices.Clone(b.last)
+	var last []waiter
+	for _, s := range b.last {
+		if _, waiting := b.store.waiters.take(s.sequence); waiting {
+			last = append(last, s.waiter)
+		}
+	}
 	b.last = b.last[:0]
+	foreign := slices.Clone(b.lastForeign)
+	b.lastForeign = b.lastForeign[:0]
 	if b.lastTick.ordered {
 		b.ticking, b.tickDue = 0, max(b.tickDue, b.lastTick.due)
 		b.lastTick = tick{}
 	}
 	b.mu.Unlock()
-	for _, s := range last {
-		if _, waiting := b.store.waiters.take(s.sequence); waiting {
-			s.run.refuse(s.op)
-		}
-	}
+	b.putBack(last)
+	b.store.refuseForeign(foreign)
 }
 
 // errNotApplied answers what was refused before it reached the log.

@@ -153,7 +153,7 @@ func TestWithdraw(t *testing.T) {
 	}
 }
 
-func TestDroppedRefusesTheLatestTake(t *testing.T) {
+func TestDroppedTakesTheLatestTakeBack(t *testing.T) {
 	idle(t, func(t *testing.T, n *node) {
 		b, first, second, third := n.store.batcher, n.runOf(1, 2), n.runOf(300_000, 300_000), n.runOf(3)
 		b.add(first)
@@ -168,12 +168,15 @@ func TestDroppedRefusesTheLatestTake(t *testing.T) {
 			want []opState
 		}{
 			{"taken before", first, []opState{pending, pending}},
-			{"taken in part", second, []opState{refused, pending}},
+			{"taken in part", second, []opState{pending, pending}},
 			{"not taken", third, []opState{pending}},
 		} {
 			if got := tt.run.writes(); !slices.Equal(got, tt.want) {
 				t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
 			}
+		}
+		if second.taken != 0 || !third.queued || b.queue[b.head] != second {
+			t.Errorf("the head of the queue is not the first write that was dropped")
 		}
 		b.Dropped(7, nil) // nothing of an earlier Take
 		if got := first.writes(); !slices.Equal(got, []opState{pending, pending}) {
@@ -256,7 +259,7 @@ func TestTicks(t *testing.T) {
 		step("a write while one is on its way", 0)
 		b.Dropped(1, nil)
 		n.clock.Advance(tickInterval)
-		step("that write was dropped, the tick was not")
+		step("that write was dropped and comes again, the tick was not", 0)
 		b.ticked(n.clock.Now().UnixMilli())
 		step("once it is applied", reapMax)
 		b.Dropped(1, nil)

@@ -83,7 +83,7 @@ func (s *Store) SetCharter(tag raft.Term, at raft.Entry, charter raft.Charter) {
 		return
 	}
 	if at.Term > s.applied.Term {
-		s.refuseBelow(at.Term)
+		s.passOver(at.Term)
 	}
 	s.applied.Term, s.applied.Index, s.applied.Charter = at.Term, at.Index, charter
 	s.curtain.raise(tag, charter.Serving)

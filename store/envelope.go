@@ -68,6 +68,7 @@ type header struct {
 type envelope struct {
 	buf    []byte
 	calls  int
+	follow bool // the next call may refer to the one before
 	origin origin
 	caller caller
 }
@@ -82,16 +83,26 @@ func (e *envelope) begin(buf []byte, h header) {
 	*e = envelope{buf: buf}
 }
 
+// chunk begins a sequence of calls without an entry's header, to be sent to the node that makes the entry.
+func (e *envelope) chunk(buf []byte) { *e = envelope{buf: buf} }
+
+// addChunk appends the calls of a chunk that another node has made.
+func (e *envelope) addChunk(calls []byte, count int) {
+	e.buf = append(e.buf, calls...)
+	e.calls += count
+	e.follow = false
+}
+
 // add appends a call.
 func (e *envelope) add(from origin, c *command.Call) {
 	who := caller{c.Credential, c.Namespace}
 	flags := byte(0)
 	next := e.origin
 	next.Sequence++
-	if e.calls > 0 && from == next {
+	if e.follow && from == next {
 		flags |= sameOrigin
 	}
-	if e.calls > 0 && who == e.caller {
+	if e.follow && who == e.caller {
 		flags |= sameCaller
 	}
 	if c.Client != (command.Client{}) {
@@ -118,7 +129,7 @@ func (e *envelope) add(from origin, c *command.Call) {
 	if c.Sub != nil {
 		e.buf = appendTransaction(e.buf, c)
 	}
-	e.origin, e.caller = from, who
+	e.origin, e.caller, e.follow = from, who, true
 	e.calls++
 }
 
@@ -230,6 +241,11 @@ func (o *opened) open(data []byte) error {
 		return errEnvelope
 	}
 	return nil
+}
+
+// openChunk reads calls that stand behind no header.
+func (o *opened) openChunk(calls []byte) {
+	o.header, o.rest, o.calls = header{}, calls, 0
 }
 
 // more reports whether another call follows.

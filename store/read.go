@@ -11,10 +11,10 @@ import (
 
 // answer answers a read from memory, at a read point taken now.
 func (s *Store) answer(p *patience, c *command.Call, out *command.Reply) {
-	err := s.readPoint(p)
+	now, err := s.readPoint(p)
 	for err == nil {
 		var late int64
-		if late, err = s.readOnce(p, c, out); late == 0 && err == nil {
+		if late, err = s.readOnce(p, c, now, out); late == 0 && err == nil {
 			return
 		}
 		if err == nil {
@@ -24,13 +24,13 @@ func (s *Store) answer(p *patience, c *command.Call, out *command.Reply) {
 	out.Error(err)
 }
 
-// readOnce answers a read by the log time of the applied state. If the clock says of a key it met that
-// it has expired, though the log does not say so yet, nothing is answered and the deadline is returned.
+// readOnce answers a read by the log time of the applied state. If now, the leader's time, says of a key it met
+// that it has expired, though the log does not say so yet, nothing is answered and the deadline is returned.
 func (s *Store) readOnce(
-	p *patience, c *command.Call, out *command.Reply,
+	p *patience, c *command.Call, now int64, out *command.Reply,
 ) (late int64, err *command.Error) {
 	from := out.Mark()
-	late, err = s.look(p, c.Credential, c.Namespace, func(v *engine.View) {
+	late, err = s.look(p, c.Credential, c.Namespace, now, func(v *engine.View) {
 		c.Spec.Read(v, c, out)
 	})
 	if late != 0 {
@@ -42,11 +42,14 @@ func (s *Store) readOnce(
 // look reads a namespace in memory as soon as nothing in it must be hidden. late is as in
 // engine.State.Read.
 func (s *Store) look(
-	p *patience, credential string, ref engine.Ref, fn func(v *engine.View),
+	p *patience, credential string, ref engine.Ref, now int64, fn func(v *engine.View),
 ) (late int64, err *command.Error) {
+	if err := s.awaitReplay(p); err != nil {
+		return 0, err
+	}
 	for {
 		hidden := false
-		late, failed := s.state.Read(credential, ref, s.clock.read(), func(v *engine.View) {
+		late, failed := s.state.Read(credential, ref, now, func(v *engine.View) {
 			if hidden = s.curtain.drawn.Load(); !hidden {
 				fn(v)
 			}
@@ -64,26 +67,42 @@ func (s *Store) look(
 	}
 }
 
-// readPoint waits until the applied state may be read linearizably.
-func (s *Store) readPoint(p *patience) *command.Error {
+// awaitReplay waits until the log that was there at the start has been replayed: before that the state has no
+// order of keys.
+func (s *Store) awaitReplay(p *patience) *command.Error {
+	select {
+	case <-s.replayed:
+	default:
+		if !p.wait(s.replayed) {
+			return errNotApplied
+		}
+	}
+	return nil
+}
+
+// readPoint waits until the applied state may be read linearizably. It returns the leader's time in ms, for which the
+// answer is to be: this node's own if it leads, else what came with the leader's answer.
+func (s *Store) readPoint(p *patience) (now int64, _ *command.Error) {
 	switch {
 	case s.failed.Load():
-		return errStopping
+		return 0, errStopping
 	case s.group.TryRead():
-		return nil
+		return s.clock.read(), nil
 	case p.over:
-		return errNotApplied
+		return 0, errNotApplied
 	}
 	pending := s.group.StartRead()
 	switch {
 	case !p.wait(pending.Done()):
-		return errNotApplied
+		return 0, errNotApplied
 	case errors.Is(pending.Err(), raft.ErrStopped) || s.failed.Load():
-		return errStopping
+		return 0, errStopping
 	case pending.Err() != nil:
-		return errNotApplied
+		return 0, errNotApplied
+	case pending.Stamp() != 0:
+		return pending.Stamp(), nil
 	}
-	return nil
+	return s.clock.read(), nil
 }
 
 // errStopping answers what comes while the node stops.
@@ -95,12 +114,12 @@ var errStopping = &command.Error{
 func (s *Store) FindNamespace(ctx context.Context, name string) (engine.Info, *command.Error) {
 	p := s.patience(ctx)
 	defer p.end()
-	if err := s.readPoint(&p); err != nil {
+	if _, err := s.readPoint(&p); err != nil {
 		return engine.Info{}, err
 	}
 	var info engine.Info
 	var found bool
-	_, err := s.look(&p, "", engine.NoNamespace, func(v *engine.View) {
+	_, err := s.look(&p, "", engine.NoNamespace, 0, func(v *engine.View) {
 		info, found = v.NamespaceByName(name)
 	})
 	switch {
@@ -118,7 +137,7 @@ func (s *Store) Watch(credential string, ref engine.Ref, key []byte) (command.Wa
 	p := s.patience(context.Background())
 	defer p.end()
 	w := command.Watch{Namespace: ref, Key: key}
-	_, err := s.look(&p, credential, ref, func(v *engine.View) {
+	_, err := s.look(&p, credential, ref, 0, func(v *engine.View) {
 		w.Revision = v.Revision()
 		_, w.Alive = v.Lookup(key)
 	})

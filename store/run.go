@@ -20,8 +20,10 @@ type run struct {
 	values int            // writes that answer with a value
 
 	// Owned by the batcher, guarded by its mutex.
-	taken int // ops before this one have left the queue
-	bytes int // estimated size of the writes
+	taken  int  // ops before this one have left the queue
+	bytes  int  // estimated size of the writes
+	queued bool // it stands in the queue
+	ended  bool // the connection no longer waits: what it asked for must not be read again
 }
 
 // op is one call of a run.
@@ -63,7 +65,7 @@ func (s *Store) newRun(out *command.Reply) *run {
 func (s *Store) recycle(r *run) {
 	clear(r.ops)
 	r.ops, r.out, r.closed = r.ops[:0], nil, false
-	r.left, r.taken, r.bytes, r.values = 0, 0, 0, 0
+	r.left, r.taken, r.bytes, r.values, r.ended = 0, 0, 0, 0, false
 	s.runs.Put(r)
 }
 
@@ -76,6 +78,24 @@ func (r *run) add(o op) {
 		r.bytes += callBytes(o.call)
 	}
 	r.ops = append(r.ops, o)
+}
+
+// untake makes the batcher take writes of the run again, which are in order and were taken before. It reports false,
+// and nothing is changed, if a later write of the run was taken too. The caller holds the batcher's mutex.
+func (r *run) untake(ws []waiter) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	writes := 0
+	for i := ws[0].op; i < r.taken; i++ {
+		if r.ops[i].kind == writeOp {
+			writes++
+		}
+	}
+	if r.closed || writes != len(ws) {
+		return false
+	}
+	r.taken = ws[0].op
+	return true
 }
 
 // settle gives op i its final state and, when it was the last, wakes the connection. The caller holds
@@ -103,9 +123,15 @@ func (r *run) show(i int) {
 	r.settle(i, answered)
 }
 
-// refuse settles a write that certainly was not applied, and the riders that hung on it. A rider may only be
+// refuse settles a write that certainly was not applied.
+func (r *run) refuse(i int) { r.fail(i, refused) }
+
+// lose settles a write of which nobody here can say any more whether it was applied.
+func (r *run) lose(i int) { r.fail(i, unknown) }
+
+// fail settles a write that gets no answer of its own, and the riders that hung on it. A rider may only be
 // answered later where no write of its run follows: it must not see what was sent after it.
-func (r *run) refuse(i int) {
+func (r *run) fail(i int, state opState) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed || r.ops[i].state != pending {
@@ -120,7 +146,7 @@ func (r *run) refuse(i int) {
 			r.settle(j, left)
 		}
 	}
-	r.settle(i, refused)
+	r.settle(i, state)
 }
 
 // writeFollows reports whether a write stands behind op i.

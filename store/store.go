@@ -42,6 +42,7 @@ type Options struct {
 	Clock   clock.Clock
 	Logger  *slog.Logger
 	Limits  Limits
+	Courier Courier // to the other nodes; nil: there are none
 	// Registry is the language; nil means a new one.
 	Registry *command.Registry
 	// Seed makes the seeds of entries; 0 means at random.
@@ -60,6 +61,7 @@ type Store struct {
 	registry      *command.Registry
 	exec          *command.Spec
 	fatal         func(error)
+	courier       Courier
 	group         *raft.Group // set once by Join, before anything is carried out
 
 	state    *engine.State
@@ -79,6 +81,7 @@ type Store struct {
 	answered  []waiter // applied, their connections not woken yet
 	curtain   curtain
 	replaying bool
+	replayed  chan struct{} // closed when the replay is over: before that nothing may be read
 
 	checkpoints     checkpoints
 	sinceCheckpoint atomic.Int64 // bytes of log applied that no checkpoint holds, complete or being written
@@ -106,6 +109,10 @@ func newStore(o Options, state *engine.State, at position) *Store {
 		source: o.Clock, clock: newLogClock(o.Clock), logger: o.Logger, limits: o.Limits,
 		registry: registry, exec: registry.Lookup([]byte("exec")), fatal: o.Fatal,
 		state: state, waiters: newWaiters(), applied: at, replaying: true,
+		replayed: make(chan struct{}), courier: o.Courier,
+	}
+	if s.courier == nil {
+		s.courier = noCourier{}
 	}
 	s.clock.raise(state.LogTime())
 	s.batcher = &batcher{store: s, rng: newRand(o.Seed)}
@@ -145,11 +152,19 @@ func (s *Store) SetConfState(index raft.Index, confState []byte) {
 // Leading ends the replay: the log as it was when this node came to lead has been applied. See
 // raft.StateMachine.
 func (s *Store) Leading(raft.Term) {
+	s.endReplay()
+	s.clock.raise(s.state.LogTime())
+}
+
+// CaughtUp ends the replay of a node that follows. See raft.StateMachine.
+func (s *Store) CaughtUp() { s.endReplay() }
+
+func (s *Store) endReplay() {
 	if s.replaying {
 		s.replaying = false
 		s.state.EndReplay()
+		close(s.replayed)
 	}
-	s.clock.raise(s.state.LogTime())
 }
 
 // afterApply tells those who wait for log time, and begins a checkpoint when one is due.

@@ -50,6 +50,17 @@ func (ws *waiters) take(q uint64) (waiter, bool) {
 	return w, w.run != nil
 }
 
+// takeRange gives out the waiters of count sequences from first on, in order, that are still there.
+func (ws *waiters) takeRange(first, count uint64) []waiter {
+	var found []waiter
+	for q := first; q-first < count; q++ {
+		if w, waiting := ws.take(q); waiting {
+			found = append(found, w)
+		}
+	}
+	return found
+}
+
 // takeBelow gives out all waiters that were proposed for a term below the given one, in order.
 func (ws *waiters) takeBelow(term raft.Term) []waiter {
 	ws.mu.Lock()

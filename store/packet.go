@@ -1,0 +1,70 @@
+package store
+
+import (
+	"encoding/binary"
+
+	"github.com/primatomic/primatomic/raft"
+)
+
+// Courier carries packets between the stores of a group's nodes.
+type Courier interface {
+	// Send queues a packet for a node. It never blocks. After an error it certainly was not sent;
+	// otherwise it arrives once, after all that was sent there before, or not at all. The packet must
+	// not change any more.
+	Send(node uint64, packet []byte) error
+}
+
+// A packet begins with a byte that tells its kind. Numbers are uvarints:
+//
+//	forward   term, count, first sequence, calls as in an envelope
+//	refusal   term, count, first sequence: those calls certainly are not in the log and never will be
+//	tick      term, log time in ms that the sender wants to see applied
+type packetKind byte
+
+const (
+	packetForward packetKind = 1
+	packetRefusal packetKind = 2
+	packetTick    packetKind = 3
+)
+
+// packetHeaderMax bounds what stands in a packet before its calls.
+const packetHeaderMax = 1 + 3*binary.MaxVarintLen64
+
+func newPacket(buf []byte, kind packetKind, numbers ...uint64) []byte {
+	buf = append(buf, byte(kind))
+	for _, n := range numbers {
+		buf = binary.AppendUvarint(buf, n)
+	}
+	return buf
+}
+
+// Receive takes a packet from another node's store. It does not block. What does not decode is dropped: its
+// sender finds out as from one that was lost.
+func (s *Store) Receive(from uint64, packet []byte) {
+	if len(packet) == 0 {
+		return
+	}
+	d := decoder{rest: packet[1:]}
+	term := raft.Term(d.uvarint())
+	switch kind := packetKind(packet[0]); kind {
+	case packetForward:
+		f := foreign{node: from, term: term, count: d.uvarint(), first: d.uvarint(), calls: d.rest}
+		if !d.bad && s.wellFormed(&f) {
+			s.takeForward(f)
+			return
+		}
+	case packetRefusal:
+		count, first := d.uvarint(), d.uvarint()
+		if !d.bad && len(d.rest) == 0 {
+			s.takeRefusal(term, first, count)
+			return
+		}
+	case packetTick:
+		due := d.uvarint()
+		if !d.bad && len(d.rest) == 0 {
+			s.takeTick(term, due)
+			return
+		}
+	}
+	s.logger.Error("a packet of another node does not decode", "node", from, "bytes", len(packet))
+}
