@@ -58,7 +58,7 @@ func (s *Store) applyEntry(data []byte) error {
 	if err := o.open(data); err != nil {
 		return err
 	}
-	b := s.state.Begin(o.LogTime, o.Seed)
+	b := s.state().Begin(o.LogTime, o.Seed)
 	defer s.settleAnswered()
 	defer b.End()
 	b.LimitMemory(o.MemoryMax)

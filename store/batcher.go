@@ -246,7 +246,7 @@ func (b *batcher) put(e *envelope, term raft.Term, r *run) {
 
 // tick decides whether the next entry is to expire keys, and notes that it does. The caller holds mu.
 func (b *batcher) tick(now int64) tick {
-	earliest, some := b.store.state.EarliestDeadline()
+	earliest, some := b.store.state().EarliestDeadline()
 	due := some && earliest <= now || b.tickDue != 0
 	if !due || b.ticking != 0 {
 		return tick{}
@@ -271,7 +271,7 @@ func (b *batcher) ticked(now int64) {
 
 // WakeAt tells when the next tick is due. See raft.Proposer.
 func (b *batcher) WakeAt() (time.Duration, bool) {
-	earliest, some := b.store.state.EarliestDeadline()
+	earliest, some := b.store.state().EarliestDeadline()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.ticking != 0 || !some && b.tickDue == 0 {

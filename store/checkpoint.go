@@ -78,7 +78,7 @@ func (s *Store) checkpointIfDue() {
 		return
 	}
 	s.sinceCheckpoint.Add(-since)
-	snapshot, meta := s.state.Snapshot(), s.meta()
+	snapshot, meta := s.state().Snapshot(), s.meta()
 	c.working.Add(1)
 	go func() {
 		defer c.working.Done()
@@ -97,7 +97,7 @@ func (s *Store) checkpointIfDue() {
 func (s *Store) meta() checkpoint.Meta {
 	return checkpoint.Meta{
 		Group: uint64(s.checkpoints.group), Term: uint64(s.applied.Term), Index: uint64(s.applied.Index),
-		ConfState: s.applied.ConfState, Charter: s.applied.Charter.Encode(), LogTime: s.state.LogTime(),
+		ConfState: s.applied.ConfState, Charter: s.applied.Charter.Encode(), LogTime: s.state().LogTime(),
 	}
 }
 
@@ -187,6 +187,6 @@ func (s *Store) Close(ctx context.Context) error {
 	if s.replaying || uint64(s.applied.Index) <= max(s.LastCheckpoint().Index, foundingIndex) {
 		return nil
 	}
-	_, err := s.writeCheckpoint(ctx, s.state.Snapshot(), s.meta(), nil)
+	_, err := s.writeCheckpoint(ctx, s.state().Snapshot(), s.meta(), nil)
 	return err
 }

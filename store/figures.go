@@ -6,16 +6,16 @@ import "github.com/primatomic/primatomic/engine"
 func (s *Store) Calls() uint64 { return s.calls.Load() }
 
 // Totals returns how many keys there are and how many bytes they and their values have.
-func (s *Store) Totals() (keys, bytes int64) { return s.state.Totals() }
+func (s *Store) Totals() (keys, bytes int64) { return s.state().Totals() }
 
 // Memory returns what the state is counted to hold in memory, in bytes; memory limits go by it.
-func (s *Store) Memory() int64 { return s.state.Memory() }
+func (s *Store) Memory() int64 { return s.state().Memory() }
 
 // Namespaces returns the namespaces of a credential, as this node's memory knows them: numbered ones first,
 // then by name.
 func (s *Store) Namespaces(credential string) []engine.Info {
 	var list []engine.Info
-	_, _ = s.state.Read(credential, engine.NoNamespace, 0, func(v *engine.View) { // cannot fail
+	_, _ = s.state().Read(credential, engine.NoNamespace, 0, func(v *engine.View) { // cannot fail
 		v.Namespaces(credential, func(info engine.Info) bool {
 			list = append(list, info)
 			return true

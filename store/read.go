@@ -49,7 +49,7 @@ func (s *Store) look(
 	}
 	for {
 		hidden := false
-		late, failed := s.state.Read(credential, ref, now, func(v *engine.View) {
+		late, failed := s.state().Read(credential, ref, now, func(v *engine.View) {
 			if hidden = s.curtain.drawn.Load(); !hidden {
 				fn(v)
 			}

@@ -64,7 +64,7 @@ type Store struct {
 	courier       Courier
 	group         *raft.Group // set once by Join, before anything is carried out
 
-	state    *engine.State
+	memory   atomic.Pointer[engine.State] // the apply worker's; replaced when a checkpoint is installed
 	batcher  *batcher
 	waiters  *waiters
 	ticks    ticks
@@ -108,12 +108,13 @@ func newStore(o Options, state *engine.State, at position) *Store {
 		node: o.Node, process: o.Process,
 		source: o.Clock, clock: newLogClock(o.Clock), logger: o.Logger, limits: o.Limits,
 		registry: registry, exec: registry.Lookup([]byte("exec")), fatal: o.Fatal,
-		state: state, waiters: newWaiters(), applied: at, replaying: true,
+		waiters: newWaiters(), applied: at, replaying: true,
 		replayed: make(chan struct{}), courier: o.Courier,
 	}
 	if s.courier == nil {
 		s.courier = noCourier{}
 	}
+	s.memory.Store(state)
 	s.clock.raise(state.LogTime())
 	s.batcher = &batcher{store: s, rng: newRand(o.Seed)}
 	s.checkpoints = checkpoints{dir: o.Dir, group: o.Group}
@@ -128,6 +129,9 @@ func newRand(seed uint64) *mathrand.Rand {
 	rand.Read(key[:]) // never fails
 	return mathrand.New(mathrand.NewPCG(binary.LittleEndian.Uint64(key[:]), binary.LittleEndian.Uint64(key[8:])))
 }
+
+// state returns the data. A reader takes it once, after its read point.
+func (s *Store) state() *engine.State { return s.memory.Load() }
 
 // Join connects the store with the raft group it is the state machine of.
 func (s *Store) Join(g *raft.Group) {
@@ -153,7 +157,7 @@ func (s *Store) SetConfState(index raft.Index, confState []byte) {
 // raft.StateMachine.
 func (s *Store) Leading(raft.Term) {
 	s.endReplay()
-	s.clock.raise(s.state.LogTime())
+	s.clock.raise(s.state().LogTime())
 }
 
 // CaughtUp ends the replay of a node that follows. See raft.StateMachine.
@@ -162,14 +166,14 @@ func (s *Store) CaughtUp() { s.endReplay() }
 func (s *Store) endReplay() {
 	if s.replaying {
 		s.replaying = false
-		s.state.EndReplay()
+		s.state().EndReplay()
 		close(s.replayed)
 	}
 }
 
 // afterApply tells those who wait for log time, and begins a checkpoint when one is due.
 func (s *Store) afterApply() {
-	now := s.state.LogTime()
+	now := s.state().LogTime()
 	s.ticks.reach(now)
 	s.batcher.ticked(now)
 	s.checkpointIfDue()

@@ -47,7 +47,7 @@ func (t *ticks) reach(now int64) {
 // log says so.
 func (s *Store) tick(p *patience, due int64) *command.Error {
 	reached := s.ticks.wait(due)
-	if s.state.LogTime() >= due {
+	if s.state().LogTime() >= due {
 		return nil
 	}
 	s.batcher.wantTick(due)

@@ -4,8 +4,8 @@ package store
 // nodes that have applied the same log have the same. Only while no actor of the raft host has its
 // turn; for tests, simulation and offline verification.
 func (s *Store) Verify() (digest [32]byte, err error) {
-	if err := s.state.Check(); err != nil {
+	if err := s.state().Check(); err != nil {
 		return digest, err
 	}
-	return s.state.Digest(), nil
+	return s.state().Digest(), nil
 }
