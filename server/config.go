@@ -12,6 +12,7 @@ import (
 type Config struct {
 	Storage  StorageConfig  `embed:"" group:"Storage"`
 	Listen   ListenConfig   `embed:"" group:"Listening"`
+	Cluster  ClusterConfig  `embed:"" group:"Cluster"`
 	Security SecurityConfig `embed:"" group:"Security"`
 	Limits   LimitsConfig   `embed:"" group:"Limits"`
 	Log      LogConfig      `embed:"" group:"Logging"`
@@ -41,7 +42,7 @@ type SecurityConfig struct {
 	TLSCert     string   `name:"tls-cert" type:"existingfile" placeholder:"FILE" help:"Certificate, in PEM, to show to clients. With it Redis and gRPC clients must speak TLS."`
 	TLSKey      string   `name:"tls-key" type:"existingfile" placeholder:"FILE" help:"Private key of the certificate, in PEM."`
 	TLSClientCA string   `name:"tls-client-ca" type:"existingfile" placeholder:"FILE" help:"Admit only clients with a certificate signed by one of these authorities, in PEM."`
-	Insecure    bool     `help:"Listen beyond this machine although authentication is off. For containers and test networks."`
+	Insecure    bool     `help:"Listen beyond this machine although authentication is off, or although peers need not prove who they are. For containers and test networks."`
 }
 
 // LimitsConfig bounds what clients may ask for.
@@ -68,6 +69,12 @@ func (c *Config) Validate() error {
 		return errors.New("--call-timeout and --max-connections must be more than 0, --idle-timeout not less")
 	}
 	if err := c.Security.validate(); err != nil {
+		return err
+	}
+	if err := c.Cluster.validate(); err != nil {
+		return err
+	}
+	if err := c.Cluster.validateOpen(c.Security.Insecure); err != nil {
 		return err
 	}
 	return c.validateAddresses()

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 
+	"github.com/primatomic/primatomic/cluster"
 	"github.com/primatomic/primatomic/internal/clock"
 	"github.com/primatomic/primatomic/internal/nodedb"
 	"github.com/primatomic/primatomic/internal/vfs"
@@ -19,14 +21,16 @@ import (
 type core struct {
 	identity nodedb.Identity
 	nodedb   *nodedb.DB
+	cluster  *cluster.Node
 	log      *wal.Log
 	store    *store.Store
 	host     *raft.Host
 	group    *raft.Group
 }
 
-// startCore opens a data directory, making it if there is none, and starts the raft group on it.
-func startCore(o Options) (_ *core, err error) {
+// startCore opens a data directory, making it if there is none, and starts the raft group on it. A node that is to
+// found a cluster waits for the other founders as long as ctx lasts.
+func startCore(ctx context.Context, o Options) (_ *core, err error) {
 	c := &core{}
 	defer func() {
 		if err != nil {
@@ -36,15 +40,26 @@ func startCore(o Options) (_ *core, err error) {
 	if c.nodedb, err = nodedb.Open(o.Config.Storage.DataDir, nodedb.Options{Random: rand.Reader}); err != nil {
 		return nil, err
 	}
+	if err = c.openCluster(o); err != nil {
+		return nil, err
+	}
+	place, err := c.cluster.Settle(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("data directory %s: %w", o.Config.Storage.DataDir, err)
+	}
 	c.identity = c.nodedb.Identity()
 	recovery, err := c.openLog(o)
 	if err != nil {
 		return nil, err
 	}
-	if err = c.load(o, recovery.Groups[groupID].HardState); err != nil {
+	if err = c.load(o, place.Seed, recovery.Groups[groupID].HardState); err != nil {
 		return nil, err
 	}
 	c.host.Start()
+	if err = c.cluster.Run(); err != nil {
+		c.host.Stop()
+		return nil, err
+	}
 	return c, nil
 }
 
@@ -106,14 +121,18 @@ func (c *core) begin(hard wal.HardState, founding raft.Seed, applied raft.Index)
 // SET at 50 connections: 5 % more per second than with two, 11 % more at a pipeline of 16.
 const proposalsInflightMax = 1
 
+// proposalsInflight is how many appends this node has on their way when it leads.
+func (c *core) proposalsInflight() int {
+	if c.cluster.Transport() == nil {
+		return proposalsInflightMax
+	}
+	return 0 // raft's default: with others there is also their answer to wait for
+}
+
 // load loads the state and puts it behind the log. hard is what the log holds of the group, zero if it does not
 // know it.
-func (c *core) load(o Options, hard wal.HardState) (err error) {
+func (c *core) load(o Options, founding raft.Seed, hard wal.HardState) (err error) {
 	replica := raft.ReplicaID(c.identity.Node)
-	founding, err := raft.Founding(replica)
-	if err != nil {
-		return err
-	}
 	limits := store.DefaultLimits()
 	limits.Deadline = o.Config.Limits.CallTimeout
 	limits.MemoryBytesMax = int64(o.Config.Limits.MaxMemory)
@@ -132,6 +151,7 @@ func (c *core) load(o Options, hard wal.HardState) (err error) {
 	}
 	c.host, err = raft.NewHost(raft.HostConfig{
 		Log: c.log, Clock: clock.System, Logger: o.Logger, Process: c.identity.Process, Fatal: o.Fatal,
+		Transport: c.cluster.Transport(),
 	})
 	if err != nil {
 		return err
@@ -139,7 +159,7 @@ func (c *core) load(o Options, hard wal.HardState) (err error) {
 	c.group, err = c.host.AddGroup(raft.GroupConfig{
 		ID: groupID, Replica: replica, Applied: index, AppliedTerm: term, ConfState: confState,
 		Charter: c.store.Charter(), HardState: hard, StateMachine: c.store, Proposer: c.store.Proposer(),
-		Limits: raft.Limits{ProposalsInflightMax: proposalsInflightMax},
+		Limits: raft.Limits{ProposalsInflightMax: c.proposalsInflight()},
 	})
 	if err != nil {
 		return fmt.Errorf("data directory %s: %w", o.Config.Storage.DataDir, err)
@@ -150,12 +170,22 @@ func (c *core) load(o Options, hard wal.HardState) (err error) {
 
 // stop ends the raft host, writes a checkpoint of what was applied, and lets go of the data directory.
 func (c *core) stop(ctx context.Context) error {
+	c.cluster.Close()
 	c.host.Stop()
 	return errors.Join(c.store.Close(ctx), c.release())
 }
 
+// alone reports whether this node is the only one of its cluster.
+func (c *core) alone() bool {
+	s := c.group.Status()
+	return len(s.Outgoing) == 0 && len(s.Learners) == 0 && slices.Equal(s.Voters, []raft.ReplicaID{s.Replica})
+}
+
 // release closes what is open of the data directory, in reverse.
 func (c *core) release() error {
+	if c.cluster != nil {
+		c.cluster.Close()
+	}
 	var failed error
 	if c.log != nil {
 		failed = c.log.Close()

@@ -24,7 +24,8 @@ type Options struct {
 	// has failed, or the log holds what this binary cannot read.
 	Fatal func(error)
 
-	segmentBytes int64 // of the log; 0: its default. Tests take less, to be quick
+	segmentBytes int64        // of the log; 0: its default. Tests take less, to be quick
+	peerListener net.Listener // instead of one at --peer-addr; for tests
 }
 
 // Server is a running node.
@@ -47,7 +48,8 @@ const (
 	readyInterval = 5 * time.Second
 )
 
-// Start brings a node up: it loads the data, joins the log, and opens the doors once it can serve.
+// Start brings a node up: it loads the data, joins the log, and opens the doors once it can serve. A node of several
+// opens them at once: what it is asked before there is a leader waits its time, and administration does not.
 func Start(ctx context.Context, o Options) (*Server, error) {
 	if err := o.Config.Validate(); err != nil {
 		return nil, err
@@ -60,12 +62,15 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	s := &Server{config: o.Config, logger: o.Logger, cancel: cancel}
 	heap := newHeapTuner() // from the start, because loading is when the heap grows most
 	s.running.Go(func() { every(background, clock.System, heapInterval, heap.tune) })
-	if s.core, err = startCore(o); err != nil {
+	if s.core, err = startCore(ctx, o); err != nil {
 		cancel()
 		s.running.Wait()
 		return nil, err
 	}
-	if err = s.ready(ctx); err == nil {
+	if s.core.alone() {
+		err = s.ready(ctx)
+	}
+	if err == nil {
 		s.watchDisk(background)
 		err = s.open(keys)
 	}
@@ -162,7 +167,11 @@ func (s *Server) goRun(door string, serve func() error) {
 // Announce says where to connect.
 func (s *Server) Announce(w io.Writer) {
 	host, port, _ := net.SplitHostPort(s.door.Addr().String())
-	fmt.Fprintf(w, "primatomic %s is ready, data in %s\n", Version(), s.config.Storage.DataDir)
+	state := "is ready"
+	if !s.core.alone() {
+		state = "runs as " + s.core.cluster.Name()
+	}
+	fmt.Fprintf(w, "primatomic %s %s, data in %s\n", Version(), state, s.config.Storage.DataDir)
 	secure := ""
 	if s.config.Security.TLSCert != "" {
 		secure = " --tls"

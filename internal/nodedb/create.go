@@ -73,7 +73,7 @@ func prepare(dir string, random io.Reader) (temp string, err error) {
 		if err != nil {
 			return err
 		}
-		if err := b.Put(keyFormat, binary.BigEndian.AppendUint32(nil, format)); err != nil {
+		if err := b.Put(keyFormat, binary.BigEndian.AppendUint32(nil, formatFirst)); err != nil {
 			return err
 		}
 		return b.Put(keyRecord, record{Identity: id}.encode())

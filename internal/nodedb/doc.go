@@ -1,10 +1,12 @@
-// Package nodedb keeps who this node is: data/node.db, a bbolt file with one record.
+// Package nodedb keeps who this node is: data/node.db, a bbolt file with one record and few documents.
 //
 // The nouns:
 //
 //   - Identity: the ids of the cluster, the node and its disk, and the process number.
 //   - founded: the mark that the node has begun its log. A founded node without a log has lost it, and must not
 //     begin another: it would forget what it has acknowledged.
+//   - documents: what the caller wants to be kept as durably as the ids, each under a name. What is in them is
+//     the caller's; they are kept in pieces, because no page of the file may overflow.
 //   - DB: the open file. While it is open no other process gets past Open for the same data directory.
 //
 // A data directory without node.db is a new node: Open draws new ids, and a wiped disk so never comes back

@@ -35,8 +35,10 @@ var errPanic = errors.New("bbolt panics")
 
 const (
 	fileName = "node.db"
-	// format is the version of the whole data directory's layout.
-	format             = 1
+	// format is the version of the whole data directory's layout. Format 2 adds documents; a directory stays
+	// at 1, and open to binaries that know no more, until it has one.
+	format             = 2
+	formatFirst        = 1
 	lockTimeoutDefault = time.Second
 )
 
@@ -63,8 +65,9 @@ func (o *Options) lockTimeout() time.Duration {
 
 // DB is an open node.db. It holds the file's lock until Close.
 type DB struct {
-	bolt   *bolt.DB
-	record record
+	bolt      *bolt.DB
+	record    record
+	documents map[string][]byte
 }
 
 // Open opens the node.db of the data directory dir, or founds a new node there, and raises the process
@@ -127,7 +130,9 @@ func (db *DB) load() error {
 			if stat.Size() < tx.Size() {
 				return fmt.Errorf("%w (it has %d bytes of %d)", ErrDamaged, stat.Size(), tx.Size())
 			}
-			db.record, err = read(tx)
+			if db.record, err = read(tx); err == nil {
+				db.documents, err = readDocuments(tx)
+			}
 			return err
 		})
 	})
@@ -189,23 +194,36 @@ func (db *DB) raise() error {
 	return db.change(func(r *record) { r.Process++ })
 }
 
-// change makes a changed record durable. It is written twice: bbolt keeps the last two states and falls back to
-// the earlier one when the page of the later is damaged, and that must not bring an old record back.
+// change makes a changed record durable.
 func (db *DB) change(fn func(*record)) error {
+	return db.update(func(_ *bolt.Tx, r *record) error {
+		fn(r)
+		return nil
+	})
+}
+
+// update makes a changed record durable, with what else fn writes. The record is written twice: bbolt keeps the
+// last two states and falls back to the earlier one when the page of the later is damaged, and that must not bring
+// an old state back.
+func (db *DB) update(fn func(*bolt.Tx, *record) error) error {
+	var changed record
 	err := db.bolt.Update(func(tx *bolt.Tx) error {
 		r, err := read(tx)
 		if err != nil {
 			return err
 		}
-		fn(&r)
-		db.record = r
+		if err := fn(tx, &r); err != nil {
+			return err
+		}
+		changed = r
 		return tx.Bucket(bucketName).Put(keyRecord, r.encode())
 	})
 	if err != nil {
 		return err
 	}
+	db.record = changed
 	return db.bolt.Update(func(tx *bolt.Tx) error {
-		return tx.Bucket(bucketName).Put(keyRecord, db.record.encode())
+		return tx.Bucket(bucketName).Put(keyRecord, changed.encode())
 	})
 }
 
@@ -217,7 +235,7 @@ func read(tx *bolt.Tx) (record, error) {
 	switch version := binary.BigEndian.Uint32(b.Get(keyFormat)); {
 	case version > format:
 		return record{}, fmt.Errorf("%w (format %d, known is %d)", ErrNewerFormat, version, format)
-	case version < format:
+	case version < formatFirst:
 		return record{}, fmt.Errorf("%w (format %d has never been)", ErrDamaged, version)
 	}
 	r, ok := decodeRecord(b.Get(keyRecord))

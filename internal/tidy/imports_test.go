@@ -21,13 +21,16 @@ var mayImport = map[string][]string{
 	"resp":    {"command", "auth"},
 	"grpcapi": {"command", "auth", "proto"},
 	"store":   {"command", "engine", "raft", "checkpoint", "auth"},
+	"cluster": {"raft"},
 
-	"server": {"resp", "grpcapi", "proto", "command", "store", "engine", "raft", "wal", "checkpoint", "auth"},
+	"server": {
+		"cluster", "resp", "grpcapi", "proto", "command", "store", "engine", "raft", "wal", "checkpoint", "auth",
+	},
 	"client": {"proto"},
 	"bench":  {"client", "proto"},
 
 	// Offline check reads wal and checkpoint; token new signs with auth.
-	"cmd": {"server", "wal", "checkpoint", "auth", "client"},
+	"cmd": {"server", "cluster", "wal", "checkpoint", "auth", "client"},
 
 	"integration": {anyone},
 }

@@ -18,7 +18,8 @@ import (
 // Config is what a Transport is made of. Self, Listener, Dial, Clock, Random, Logger and Receive are
 // required.
 type Config struct {
-	// Cluster, Self, Incarnation (of the disk) and Process (number of the start) say who this node is.
+	// Cluster, Self, Incarnation (of the disk) and Process (number of the start) say who this node is. The
+	// cluster may be told later, by SetCluster.
 	Cluster     uint64
 	Self        NodeID
 	Incarnation uint64

@@ -37,7 +37,7 @@ func (h *hello) remote() Remote {
 func (t *Transport) hello(expected NodeID, l lane) (hello, error) {
 	h := hello{
 		versionMin: versionMin, versionMax: versionMax, lane: l,
-		cluster: t.config.Cluster, node: t.config.Self, expected: expected,
+		cluster: t.cluster.Load(), node: t.config.Self, expected: expected,
 		incarnation: t.config.Incarnation, process: t.config.Process,
 	}
 	_, err := io.ReadFull(t.config.Random, h.nonce[:])
@@ -203,8 +203,8 @@ func (t *Transport) checkHello(h *hello, dialed NodeID, l lane) error {
 		return refuse(ErrSelf, "node %x", h.node)
 	case h.node == c.Self:
 		return refuse(ErrIDUsed, "node %x is this node", h.node)
-	case h.cluster != c.Cluster && !introduction:
-		return refuse(ErrCluster, "%x, here %x", h.cluster, c.Cluster)
+	case h.cluster != t.cluster.Load() && !introduction:
+		return refuse(ErrCluster, "%x, here %x", h.cluster, t.cluster.Load())
 	case dialed != 0 && h.node != dialed:
 		return refuse(ErrWrongNode, "node %x, not %x", h.node, dialed)
 	case h.expected != c.Self && !(introduction && h.expected == 0):

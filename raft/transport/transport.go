@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	pb "go.etcd.io/raft/v3/raftpb"
@@ -17,6 +18,7 @@ import (
 // concurrent use.
 type Transport struct {
 	config     Config
+	cluster    atomic.Uint64 // begins as Config.Cluster
 	bulk       bool          // some kind is bulk
 	stop       chan struct{} // closed by Close
 	handshakes chan struct{} // a place per accepted connection that is not proved yet
@@ -42,11 +44,16 @@ func New(c Config) (*Transport, error) {
 		handshakes: make(chan struct{}, c.Limits.Handshakes),
 		peers:      make(map[NodeID]*peer),
 	}
+	t.cluster.Store(c.Cluster)
 	for _, k := range c.Kinds {
 		t.bulk = t.bulk || k.Bulk
 	}
 	return t, nil
 }
+
+// SetCluster tells the cluster of a node that did not have one yet: until then it has no peers, asks and
+// answers introductions, and is refused for everything else.
+func (t *Transport) SetCluster(id uint64) { t.cluster.Store(id) }
 
 // Start begins to accept and to dial.
 func (t *Transport) Start() {
