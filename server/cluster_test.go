@@ -106,8 +106,11 @@ func TestFoundAndServe(t *testing.T) {
 			t.Fatal("they have founded different clusters")
 		}
 	}
-	if answer := ask(t, leader(t, servers), "SET", "k", "kept"); answer != "+OK\r\n" {
-		t.Fatalf("SET answers %q", answer)
+	leader(t, servers)
+	for i, s := range servers {
+		if answer := ask(t, s, "SET", fmt.Sprintf("k%d", i), "kept"); answer != "+OK\r\n" {
+			t.Fatalf("SET at node %d answers %q", i+1, answer)
+		}
 	}
 	stopAll(t, servers)
 
@@ -123,7 +126,10 @@ func TestFoundAndServe(t *testing.T) {
 	}
 	servers = startAll(t, all)
 	defer stopAll(t, servers)
-	if answer := ask(t, leader(t, servers), "GET", "k"); answer != "$4\r\nkept\r\n" {
-		t.Fatalf("GET answers %q", answer)
+	leader(t, servers)
+	for i, s := range servers {
+		if answer := ask(t, s, "GET", fmt.Sprintf("k%d", (i+1)%3)); answer != "$4\r\nkept\r\n" {
+			t.Fatalf("GET at node %d answers %q", i+1, answer)
+		}
 	}
 }

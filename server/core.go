@@ -141,6 +141,7 @@ func (c *core) load(o Options, founding raft.Seed, hard wal.HardState) (err erro
 		Group: groupID, Dir: checkpointDir(o.Config.Storage.DataDir),
 		Node: c.identity.Node, Process: c.identity.Process,
 		Clock: clock.System, Logger: o.Logger, Limits: limits, Fatal: o.Fatal,
+		Courier: courier{c.cluster},
 	}, founding, hashKey(c.identity.Cluster))
 	if err != nil {
 		return err

@@ -59,9 +59,24 @@ func (c *core) receive(group raft.GroupID, from transport.NodeID, m *pb.Message)
 	return c.host.Receive(group, raft.ReplicaID(from), m)
 }
 
-// kinds are the packets that nodes send each other beside raft's messages: a line for each.
+// Kinds of packets that nodes send each other beside raft's messages. They stand on the wire.
+const (
+	kindStore transport.Kind = transport.KindUser // of the stores; see store.Courier
+)
+
+// kinds says how they are carried, and to whom. What peers send arrives when all that is named here is there.
 func (c *core) kinds() map[transport.Kind]transport.KindConfig {
-	return map[transport.Kind]transport.KindConfig{}
+	return map[transport.Kind]transport.KindConfig{
+		kindStore: {Deliver: func(from transport.NodeID, packet []byte) { c.store.Receive(uint64(from), packet) }},
+	}
+}
+
+// courier carries the packets of this node's store.
+type courier struct{ node *cluster.Node }
+
+// Send queues a packet. See store.Courier.
+func (c courier) Send(node uint64, packet []byte) error {
+	return c.node.SendTo(transport.NodeID(node), kindStore, packet)
 }
 
 // readSecret reads the cluster secret; nil if there is none.
