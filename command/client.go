@@ -19,6 +19,10 @@ func clientContainer() *Spec {
 		"Closes connections of the credential, or any for an administrator.", killGrammar())
 	reply := clientRow("reply", clientReply, "Turns answers on or off, or skips the next one.",
 		OneOf("action", Tok("ON"), Tok("OFF"), Tok("SKIP")))
+	consistency := clientRow("consistency", clientConsistency,
+		"Chooses how reads of the connection are answered: linearizable, or stale from this node's memory.",
+		OneOf("mode", Tok("LINEARIZABLE"), Tok("STALE")))
+	consistency.Since, consistency.Flags = "0.2.0", NoMulti|Barrier
 	list.Flags, kill.Flags, reply.Flags = Dangerous, Dangerous, NoMulti|Barrier
 	return &Spec{
 		Name: "client", Family: Connection, Since: "0.1.0",
@@ -30,7 +34,7 @@ func clientContainer() *Spec {
 			clientRow("setinfo", clientSetInfo, "Tells the client library's name or version.",
 				OneOf("attr", Tok("LIB-NAME", Str("libname")), Tok("LIB-VER", Str("libver")))),
 			clientRow("info", clientInfo, "Describes the connection."),
-			list, kill, reply,
+			list, kill, reply, consistency,
 			clientRow("no-evict", clientNoEvict, "Accepted for compatibility.",
 				OneOf("enabled", Tok("ON"), Tok("OFF"))),
 			clientRow("no-touch", clientNoTouch, "Accepted for compatibility.",
@@ -104,6 +108,13 @@ func clientNoEvict(_ context.Context, s *Session, c *Call, r *Reply) {
 func clientNoTouch(_ context.Context, s *Session, c *Call, r *Reply) {
 	on := c.Options.Has("ON")
 	s.describe(func(shown *Shown) { shown.NoTouch = on })
+	r.OK()
+}
+
+// clientConsistency is CLIENT CONSISTENCY, ours alone.
+func clientConsistency(_ context.Context, s *Session, c *Call, r *Reply) {
+	s.Stale = c.Options.Has("STALE")
+	s.publish()
 	r.OK()
 }
 
@@ -210,7 +221,7 @@ func (s *Session) appendLine(b []byte, now time.Time) []byte {
 // seconds never is negative: the wall clock may have been set back.
 func seconds(d time.Duration) int64 { return max(0, int64(d/time.Second)) }
 
-// flags are the letters of CLIENT LIST.
+// flags are the letters of CLIENT LIST; r is what Redis shows of a connection that may read old data.
 func (n *Shown) flags() string {
 	var flags []byte
 	if n.Multi >= 0 {
@@ -221,6 +232,9 @@ func (n *Shown) flags() string {
 	}
 	if n.NoTouch {
 		flags = append(flags, 'T')
+	}
+	if n.Stale {
+		flags = append(flags, 'r')
 	}
 	if len(flags) == 0 {
 		return "N"

@@ -147,6 +147,10 @@ func handshake(ctx context.Context, s *Session, c *Call, r *Reply) {
 
 // greet appends the answer to HELLO, already in the protocol that it chose.
 func (s *Session) greet(r *Reply) {
+	role := "replica"
+	if t := s.topology(); t.Leads() {
+		role = "master"
+	}
 	r.SetProto(s.Proto)
 	r.Map(7)
 	r.BulkString("server")
@@ -160,7 +164,7 @@ func (s *Session) greet(r *Reply) {
 	r.BulkString("mode")
 	r.BulkString("standalone")
 	r.BulkString("role")
-	r.BulkString("master")
+	r.BulkString(role)
 	r.BulkString("modules")
 	r.Array(0)
 }

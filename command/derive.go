@@ -253,7 +253,7 @@ func (s *Spec) checkTexts() (problems []string) {
 		problems = append(problems, "the name is empty, too long or not lower case")
 	}
 	switch s.Family {
-	case Strings, Generic, Connection, Server, Transactions, Namespaces:
+	case Strings, Generic, Connection, Server, Transactions, Namespaces, Clusters, Sentinels:
 	default:
 		problems = append(problems, "no family")
 	}

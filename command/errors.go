@@ -27,6 +27,7 @@ const (
 	NotApplied                 // TRYAGAIN: certainly not applied, safe to send again
 	Loading                    // LOADING: starting, certainly not applied, safe to send again
 	Uncertain                  // UNCERTAIN: may or may not have been applied
+	Precondition               // ERR: the state of the cluster forbids it; nothing happened
 	Unsupported                // ERR: the command exists elsewhere, not here
 	Internal                   // ERR: a fault of ours
 	codeCount

@@ -20,6 +20,7 @@ type fakeHost struct {
 	registry *Registry
 	state    *engine.State
 	now      time.Time
+	cluster  *fakeCluster
 
 	mu      sync.Mutex
 	clients []*Session
@@ -28,7 +29,7 @@ type fakeHost struct {
 func newFakeHost(authenticator auth.Authenticator) *fakeHost {
 	return &fakeHost{
 		Authenticator: authenticator, registry: NewRegistry(), state: engine.New([16]byte{1}),
-		now: time.UnixMilli(1_700_000_000_123),
+		now: time.UnixMilli(1_700_000_000_123), cluster: newFakeCluster(),
 	}
 }
 
@@ -65,11 +66,12 @@ func testTokens() tokens {
 func (h *fakeHost) Now() time.Time      { return h.now }
 func (h *fakeHost) Node() Node          { return h }
 func (h *fakeHost) Registry() *Registry { return h.registry }
+func (h *fakeHost) Cluster() Cluster    { return h.cluster }
 func (h *fakeHost) Info(*Session) []InfoSection {
 	return []InfoSection{
 		{Name: "Server", Fields: []InfoField{{"redis_version", RedisVersion}, {"redis_mode", "standalone"}}},
 		{Name: "Replication", Fields: []InfoField{
-			{"role", "master"}, {"connected_slaves", "0"}, {offsetField, "42"}, {ackedField, "1"},
+			{"role", "master"}, {"connected_slaves", "0"}, {"master_repl_offset", "42"},
 		}},
 		{Name: "Commandstats", Extra: true, Fields: []InfoField{{"cmdstat_get", "calls=1"}}},
 	}

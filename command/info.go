@@ -3,7 +3,6 @@ package command
 import (
 	"context"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -21,16 +20,6 @@ type InfoSection struct {
 
 // InfoField is one line of INFO.
 type InfoField struct{ Name, Value string }
-
-// Fields of INFO that other commands answer with.
-const (
-	replicationSection = "replication"
-	// offsetField is the position in the log, as ROLE answers it.
-	offsetField = "master_repl_offset"
-	// ackedField is how many nodes beside the leader hold a write that has been answered, as WAIT
-	// answers it: the majority without the leader, 0 on a single node.
-	ackedField = "acked_replicas"
-)
 
 func infoRow() *Spec {
 	return &Spec{
@@ -63,20 +52,4 @@ func (n *InfoSection) wanted(names [][]byte) bool {
 		all := foldEqual(name, "all") || foldEqual(name, "default")
 		return foldEqual(name, n.Name) || foldEqual(name, "everything") || all && !n.Extra
 	})
-}
-
-// infoNumber returns a number out of INFO, 0 if it is not told.
-func (s *Session) infoNumber(section, field string) int64 {
-	for _, told := range s.Host.Node().Info(s) {
-		if !strings.EqualFold(told.Name, section) {
-			continue
-		}
-		for _, f := range told.Fields {
-			if f.Name == field {
-				n, _ := strconv.ParseInt(f.Value, 10, 64)
-				return n
-			}
-		}
-	}
-	return 0
 }

@@ -151,3 +151,6 @@ func appendLongDouble(dst []byte, f *big.Float) []byte {
 type decimal [20]byte
 
 func (d *decimal) of(n int64) []byte { return strconv.AppendInt(d[:0], n, 10) }
+
+// formatInt writes an integer in decimal.
+func formatInt(n int64) string { return strconv.FormatInt(n, 10) }

@@ -38,6 +38,8 @@ var families = []struct {
 	{Namespaces, "Namespaces"},
 	{Connection, "Connection"},
 	{Server, "Server"},
+	{Clusters, "Cluster"},
+	{Sentinels, "Sentinel"},
 }
 
 // referenceIntro has ' where the page has a backtick.

@@ -14,6 +14,7 @@ func NewRegistry() *Registry {
 	g := &Registry{byName: map[string]*Spec{}}
 	for _, family := range [][]*Spec{
 		connectionCommands(), serverCommands(), namespaceCommands(), transactionCommands(),
+		replicationCommands(), {clusterContainer(), sentinelContainer()},
 		keyCommands(), expiryCommands(),
 		stringCommands(), rangeCommands(), counterCommands(), canonicalCommands(),
 	} {

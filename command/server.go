@@ -23,24 +23,13 @@ func serverCommands() []*Spec {
 			Name: name, Family: Server, Since: "0.1.0", Summary: summary, Sub: append(sub, helpRow(Server)),
 		}
 	}
-	wait := row("wait", wait, "Answers how many other nodes hold the connection's writes.",
-		Int("numreplicas"), Int("timeout"))
-	wait.Family, wait.Flags = Generic, Barrier
-	readonly := row("readonly", ok, "Accepted for compatibility.")
-	readonly.Family, readonly.Flags = Connection, Fast
-	readwrite := row("readwrite", ok, "Accepted for compatibility.")
-	readwrite.Family, readwrite.Flags = Connection, Fast
 	return []*Spec{
-		commandContainer(), infoRow(), configContainer(), objectContainer(), memoryContainer(), wait,
+		commandContainer(), infoRow(), configContainer(), objectContainer(), memoryContainer(),
 		{
 			Name: "time", Read: now, Family: Server, Since: "0.1.0", Cost: "O(1)",
 			Flags:   Fast | AnyNamespace | NoKeys,
 			Summary: "Answers the time in seconds and microseconds.",
 		},
-		row("role", role, "Answers the role in replication, for tools that ask every Redis for it."),
-		readonly, readwrite,
-		row("cluster", cluster, "Refused: there are no hash slots, and any node takes any command.",
-			Str("subcommand"), Opt(Many(Str("arg")))),
 		row("lolwut", lolwut, "Answers the version.", Opt(Many(Str("ignored")))),
 		container("module", "Commands about modules.",
 			row("list", emptyArray, "Answers that no modules are loaded.")),
@@ -84,34 +73,6 @@ func now(v *engine.View, _ *Call, r *Reply) {
 	r.Array(2)
 	r.BulkString(strconv.FormatInt(ms/1000, 10))
 	r.BulkString(strconv.FormatInt(ms%1000*1000, 10))
-}
-
-// role is ROLE. Any node takes any command, so each calls itself the master, without replicas.
-func role(_ context.Context, s *Session, _ *Call, r *Reply) {
-	r.Array(3)
-	r.BulkString("master")
-	r.Int(s.infoNumber(replicationSection, offsetField))
-	r.Array(0)
-}
-
-// wait is WAIT. A write is answered when a majority holds it, so there is nothing left to wait for.
-func wait(_ context.Context, s *Session, c *Call, r *Reply) {
-	if _, ok := parseInt(c.Arg(1)); !ok {
-		r.Error(ErrNotInteger)
-		return
-	}
-	switch timeout, ok := parseInt(c.Arg(2)); {
-	case !ok:
-		r.Error(&Error{Invalid, "timeout is not an integer or out of range"})
-	case timeout < 0:
-		r.Error(&Error{Invalid, "timeout is negative"})
-	default:
-		r.Int(s.infoNumber(replicationSection, ackedField))
-	}
-}
-
-func cluster(_ context.Context, _ *Session, _ *Call, r *Reply) {
-	r.Error(&Error{Unsupported, "This instance has cluster support disabled"})
 }
 
 func lolwut(_ context.Context, _ *Session, _ *Call, r *Reply) {

@@ -24,6 +24,10 @@ type Session struct {
 	Namespace Selected
 	Proto     int // 2 or 3
 
+	// Stale lets reads be answered from whatever this node's memory holds, without asking the leader: it may be
+	// older, or newer, than what other reads see.
+	Stale bool
+
 	Multi Multi
 	// Transactions bounds what all sessions of a front door keep for transactions; nil: nothing does.
 	Transactions *Budget
@@ -32,6 +36,8 @@ type Session struct {
 	Mute Mute
 	// Closing is set by QUIT: the connection ends after this answer.
 	Closing bool
+
+	executing bool // a transaction's calls of class Conn are being carried out
 
 	mu    sync.Mutex
 	shown Shown // guarded by mu
@@ -56,6 +62,7 @@ func (s *Session) begin() {
 		s.Principal = p
 	}
 	s.Namespace, s.Proto = numbered(0), 2
+	s.Stale = false
 	s.Close()
 	s.Multi = Multi{}
 	if s.Mute != MuteThis { // a RESET behind CLIENT REPLY SKIP is not answered
@@ -87,6 +94,7 @@ type Shown struct {
 	Multi                 int // queued commands, -1 outside of MULTI
 	Watching              int
 	NoEvict, NoTouch      bool
+	Stale                 bool
 	Proto                 int
 }
 
@@ -115,7 +123,7 @@ func (s *Session) publish() {
 	defer s.mu.Unlock()
 	s.shown.Credential = s.credential()
 	s.shown.Namespace = s.Namespace.Name
-	s.shown.Proto = s.Proto
+	s.shown.Proto, s.shown.Stale = s.Proto, s.Stale
 	s.shown.Watching = len(s.Multi.Watched)
 	s.shown.Multi = -1
 	if s.Multi.Active {
@@ -177,6 +185,8 @@ type Host interface {
 // Node is the part of a Host that concerns the process as a whole.
 type Node interface {
 	Registry() *Registry
+	// Cluster returns the cluster that the node belongs to.
+	Cluster() Cluster
 	// Info returns the sections of INFO, in order; each a list of fields.
 	Info(s *Session) []InfoSection
 	// Config returns the parameters that CONFIG GET may show, by Redis' names.

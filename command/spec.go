@@ -112,4 +112,6 @@ const (
 	Server       Family = "server"
 	Transactions Family = "transactions"
 	Namespaces   Family = "namespaces"
+	Clusters     Family = "cluster"
+	Sentinels    Family = "sentinel"
 )

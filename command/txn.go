@@ -215,6 +215,8 @@ func (s *Session) TakeExec(ctx context.Context, c *Call) *Error {
 		c.Sub = []Call{}
 	}
 	c.Answers = make([][]byte, len(c.Sub))
+	s.executing = true
+	defer func() { s.executing = false }()
 	held := 0
 	for i := range c.Sub {
 		sub, answer := &c.Sub[i], NewReply(s.Proto, nil)

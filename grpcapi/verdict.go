@@ -44,6 +44,7 @@ var verdicts = map[command.Code]verdict{
 	command.NotApplied:     {codes.Unavailable, reasonNotApplied},
 	command.Loading:        {codes.Unavailable, reasonNotApplied},
 	command.Uncertain:      {codes.DeadlineExceeded, "UNCERTAIN"},
+	command.Precondition:   {codes.FailedPrecondition, "PRECONDITION"},
 	command.Unsupported:    {codes.Unimplemented, "UNSUPPORTED"},
 	command.Internal:       {codes.Internal, "INTERNAL"},
 }

@@ -269,7 +269,7 @@ func testServer(x context.Context, c *caller) {
 	is(c, map[string]string{"databases": "16"}, c.ConfigGet(x, "databases"))
 	c.holds("WAIT is answered", c.Wait(x, 0, 0).Err() == nil)
 	c.says([]any{}, "MODULE", "LIST")
-	c.fails("ERR This instance has cluster support disabled", c.Do(x, "CLUSTER", "INFO"))
+	c.fails("ERR CLUSTER MEET is not supported", c.Do(x, "CLUSTER", "MEET", "127.0.0.1", "1"))
 	c.fails("ERR DB index is out of range", c.Do(x, "SELECT", "16"))
 	c.says("RESET", "RESET")
 }

@@ -26,6 +26,7 @@ type node struct {
 	store   *store.Store
 	group   *raft.Group
 	door    *resp.Server
+	cluster *topology // set with door
 	meter   meter
 }
 
@@ -48,6 +49,9 @@ func (n *node) Registry() *command.Registry { return n.store.Registry() }
 // Clients returns the sessions that are connected now.
 func (n *node) Clients() []*command.Session { return n.door.Clients() }
 
+// Cluster returns the cluster that the node belongs to.
+func (n *node) Cluster() command.Cluster { return n.cluster }
+
 // Kill ends a session's connection.
 func (n *node) Kill(id uint64) bool { return n.door.Kill(id) }
 
@@ -66,8 +70,8 @@ func (n *node) Config() map[string]string {
 		"appendfsync":              "always",
 		"save":                     "",
 		"io-threads":               strconv.Itoa(runtime.GOMAXPROCS(0)),
-		"replica-read-only":        "yes",
-		"slave-read-only":          "yes",
+		"replica-read-only":        "no", // any node takes any command
+		"slave-read-only":          "no",
 		"lazyfree-lazy-user-del":   "yes",
 		"lazyfree-lazy-user-flush": "yes",
 		"cluster-enabled":          "no",
@@ -169,31 +173,6 @@ func (n *node) statsInfo() []command.InfoField {
 		"instantaneous_output_kbps", fmt.Sprintf("%.2f", float64(rates.out)/1024),
 		"evicted_keys", 0,
 		"number_of_cached_scripts", 0,
-	)
-}
-
-func (n *node) replicationInfo() []command.InfoField {
-	return fields(
-		"role", "master",
-		"connected_slaves", 0,
-		"master_replid", n.id,
-		"master_repl_offset", uint64(n.group.Status().Applied),
-		"acked_replicas", 0,
-	)
-}
-
-func (n *node) raftInfo() []command.InfoField {
-	s := n.group.Status()
-	return fields(
-		"raft_group", uint64(s.Group),
-		"raft_replica", uint64(s.Replica),
-		"raft_role", s.Role,
-		"raft_term", uint64(s.Term),
-		"raft_leader", uint64(s.Leader),
-		"raft_commit_index", uint64(s.Commit),
-		"raft_applied_index", uint64(s.Applied),
-		"raft_first_index", uint64(s.First),
-		"raft_last_index", uint64(s.Last),
 	)
 }
 

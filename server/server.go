@@ -102,6 +102,10 @@ func (s *Server) ready(ctx context.Context) error {
 // open opens the doors.
 func (s *Server) open(keys *keys) (err error) {
 	s.fitConnections()
+	grpcListener, err := s.listenGRPC()
+	if err != nil {
+		return err
+	}
 	n := newNode(s.config, s.core)
 	s.node = n
 	h := &host{clock: clock.System, authenticator: keys.authenticator, store: s.core.store, node: n}
@@ -111,20 +115,19 @@ func (s *Server) open(keys *keys) (err error) {
 		Limits: resp.Limits{Connections: l.MaxConnections, IdleTimeout: l.IdleTimeout},
 	})
 	if err != nil {
+		if grpcListener != nil {
+			err = errors.Join(err, grpcListener.Close())
+		}
 		return err
 	}
 	n.door = s.door
+	n.cluster = newTopology(s.core.identity, s.core.group, &s.config, s.door.Addr())
 	s.goRun("RESP", s.door.Serve)
-	if addr := s.config.Listen.GrpcAddr; addr != "" {
-		listener, err := net.Listen("tcp", addr)
-		if err != nil {
-			return err
-		}
-		s.config.Listen.GrpcAddr = listener.Addr().String()
+	if grpcListener != nil {
 		s.grpc = grpcapi.New(grpcapi.Options{
 			Executor: s.core.store, Host: h, TLS: keys.tls, ConnectionsMax: l.MaxConnections, Logger: s.logger,
 		})
-		s.goRun("gRPC", func() error { return s.grpc.Serve(listener) })
+		s.goRun("gRPC", func() error { return s.grpc.Serve(grpcListener) })
 		s.grpc.SetServing(true)
 	}
 	if addr := s.config.Listen.HTTPAddr; addr != "" {
@@ -133,6 +136,18 @@ func (s *Server) open(keys *keys) (err error) {
 		}
 	}
 	return nil
+}
+
+// listenGRPC binds the address for gRPC clients, nil if there is none.
+func (s *Server) listenGRPC() (net.Listener, error) {
+	if s.config.Listen.GrpcAddr == "" {
+		return nil, nil
+	}
+	listener, err := net.Listen("tcp", s.config.Listen.GrpcAddr)
+	if err == nil {
+		s.config.Listen.GrpcAddr = listener.Addr().String()
+	}
+	return listener, err
 }
 
 // watchDisk keeps an eye on free space, from before the first client on.

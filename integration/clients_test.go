@@ -1,0 +1,112 @@
+package integration
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
+)
+
+// TestClusterClient: a client made for Redis Cluster finds the only node and sends everything there. Over RESP2 and
+// RESP3, reads sent to replicas included, of which there are none.
+func TestClusterClient(t *testing.T) {
+	n := startNode(t)
+	for _, protocol := range []int{2, 3} {
+		for _, readOnly := range []bool{false, true} {
+			t.Run(fmt.Sprintf("RESP%d, read-only %v", protocol, readOnly), func(t *testing.T) {
+				c := redis.NewClusterClient(&redis.ClusterOptions{
+					Addrs: []string{n.respAddr()}, Protocol: protocol, ReadOnly: readOnly, MaxRedirects: -1,
+					ReadTimeout: 30 * time.Second,
+				})
+				t.Cleanup(func() { _ = c.Close() })
+				useClusterClient(t, c)
+			})
+		}
+	}
+}
+
+func useClusterClient(t *testing.T, c *redis.ClusterClient) {
+	t.Helper()
+	x := t.Context()
+	for i := range 200 {
+		key := fmt.Sprintf("cluster:%d", i)
+		if err := c.Set(x, key, i, 0).Err(); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := c.Get(x, key).Int(); err != nil || got != i {
+			t.Fatalf("%s is %d, %v", key, got, err)
+		}
+	}
+	_, err := c.Pipelined(x, func(p redis.Pipeliner) error { // the client splits it by slots
+		for i := range 100 {
+			p.Incr(x, fmt.Sprintf("cluster:%d", i))
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	_, err = c.TxPipelined(x, func(p redis.Pipeliner) error {
+		p.Set(x, "{tx}a", 1, 0)
+		p.Set(x, "{tx}b", 2, 0)
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	masters := 0
+	err = c.ForEachMaster(x, func(x context.Context, m *redis.Client) error {
+		masters++
+		return m.Ping(x).Err()
+	})
+	if err != nil || masters != 1 {
+		t.Errorf("%d masters, %v", masters, err)
+	}
+	if size, err := c.DBSize(x).Result(); err != nil || size != 202 {
+		t.Errorf("there are %d keys, %v", size, err)
+	}
+}
+
+// TestTopologyToClients reads what go-redis makes of the commands by which clients learn who leads.
+func TestTopologyToClients(t *testing.T) {
+	n := startNode(t)
+	c, x := n.redis(t), t.Context()
+	_, text, _ := net.SplitHostPort(n.respAddr())
+	port, _ := strconv.Atoi(text)
+	id := c.Do(x, "CLUSTER", "MYID").Val().(string)
+
+	slots, err := c.Do(x, "CLUSTER", "SLOTS").Slice()
+	want := []any{[]any{int64(0), int64(16383), []any{"127.0.0.1", int64(port), id, []any{}}}}
+	if diff := cmp.Diff(want, slots); diff != "" {
+		t.Errorf("CLUSTER SLOTS, %v (-want +got):\n%s", err, diff)
+	}
+	shards, err := c.ClusterShards(x).Result()
+	if err != nil || len(shards) != 1 || len(shards[0].Nodes) != 1 || shards[0].Nodes[0].Port != int64(port) ||
+		shards[0].Nodes[0].Role != "master" || shards[0].Nodes[0].Health != "online" {
+		t.Errorf("CLUSTER SHARDS: %+v, %v", shards, err)
+	}
+	if info, err := c.ClusterInfo(x).Result(); err != nil || !strings.Contains(info, "cluster_state:ok\r\n") {
+		t.Errorf("CLUSTER INFO: %q, %v", info, err)
+	}
+	if nodes, err := c.ClusterNodes(x).Result(); err != nil || !strings.HasPrefix(nodes, id+" "+n.respAddr()) {
+		t.Errorf("CLUSTER NODES: %q, %v", nodes, err)
+	}
+	if held, err := c.Wait(x, 1, time.Minute).Result(); err != nil || held != 0 {
+		t.Errorf("WAIT: %d, %v", held, err)
+	}
+	if err := c.Do(x, "CLIENT", "CONSISTENCY", "STALE").Err(); err != nil {
+		t.Error(err)
+	}
+	if info, err := c.Do(x, "INFO", "replication").Text(); err != nil || !strings.Contains(info, "role:master\r\n") {
+		t.Errorf("INFO replication: %q, %v", info, err)
+	}
+	if err := c.Do(x, "CLUSTER", "TRANSFER").Err(); err == nil || !strings.Contains(err.Error(), "alone") {
+		t.Errorf("CLUSTER TRANSFER of a lone node: %v", err)
+	}
+}

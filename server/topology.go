@@ -1,0 +1,146 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"encoding/hex"
+	"net"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/primatomic/primatomic/command"
+	"github.com/primatomic/primatomic/internal/clock"
+	"github.com/primatomic/primatomic/internal/nodedb"
+	"github.com/primatomic/primatomic/raft"
+)
+
+// topology is the cluster as commands see it: command.Cluster over the raft group and what is known of its
+// members.
+type topology struct {
+	group groupView
+	self  uint64
+	log   string // names the replicated log to clients
+	tls   bool
+	clock clock.Clock
+	command.Membership
+	// roster returns the members as of a status of the group, by id.
+	roster func(raft.Status) []command.Member
+}
+
+// groupView is what the cluster asks of the raft group.
+type groupView interface{ Status() raft.Status }
+
+// heldInterval is how often Held looks again. Peers' progress is published at ticks of raft, of 50 ms.
+const heldInterval = 10 * time.Millisecond
+
+// Topology returns what this node knows of the cluster. Part of command.Cluster.
+func (c *topology) Topology() command.Topology {
+	s := c.group.Status()
+	return command.Topology{
+		Self: c.self, Leader: uint64(s.Leader), Term: uint64(s.Term), Log: c.log, TLS: c.tls,
+		Commit: uint64(s.Commit), Applied: uint64(s.Applied), Members: c.roster(s),
+	}
+}
+
+// Held counts the other voters that hold what is applied here. Part of command.Cluster. What is applied was
+// committed, so a majority holds it: this node and the rest of that majority at least. The leader knows more
+// from its voters' acknowledgements, and waits for them; others know no more and do not wait.
+func (c *topology) Held(ctx context.Context, wanted int, timeout time.Duration) int {
+	t := c.Topology()
+	index, least := t.Applied, t.Voters()/2
+	var late <-chan time.Time
+	if timeout > 0 {
+		timer := c.clock.NewTimer(timeout)
+		defer timer.Stop()
+		late = timer.C()
+	}
+	for {
+		held, others := held(&t, index)
+		held = max(held, least)
+		if held >= min(wanted, others) || !t.Leads() {
+			return held
+		}
+		again := c.clock.NewTimer(heldInterval)
+		select {
+		case <-again.C():
+		case <-late:
+			return held
+		case <-ctx.Done():
+			again.Stop()
+			return held
+		}
+		again.Stop()
+		t = c.Topology()
+	}
+}
+
+// held counts the voters beside the node itself, and those of them that hold the log up to index.
+func held(t *command.Topology, index uint64) (held, others int) {
+	for i := range t.Members {
+		m := &t.Members[i]
+		if m.ID == t.Self || !m.Voter {
+			continue
+		}
+		others++
+		if m.Match >= index {
+			held++
+		}
+	}
+	return held, others
+}
+
+// newTopology is the cluster of a node whose Redis clients connect to resp.
+func newTopology(id nodedb.Identity, group groupView, config *Config, resp net.Addr) *topology {
+	self := command.Member{
+		ID: id.Node, Name: config.Cluster.Name,
+		RESP: clientAddress(cmp.Or(config.Cluster.AdvertiseRespAddr, resp.String())),
+		GRPC: cmp.Or(config.Cluster.AdvertiseGrpcAddr, config.Listen.GrpcAddr),
+		Peer: cmp.Or(config.Cluster.AdvertisePeerAddr, config.Cluster.listenAddr()),
+	}
+	return &topology{
+		group: group, self: id.Node, log: replicationID(id), tls: config.Security.TLSCert != "",
+		clock: clock.System, Membership: loneMembership{},
+		roster: func(s raft.Status) []command.Member { return roster(&s, &self) },
+	}
+}
+
+// roster returns the members that the applied configuration names. Of others than the node itself it knows no
+// more than their ids.
+func roster(s *raft.Status, self *command.Member) []command.Member {
+	voters := slices.Concat(s.Voters, s.Outgoing)
+	slices.Sort(voters)
+	voters = slices.Compact(voters)
+	var members []command.Member
+	for _, id := range slices.Concat(voters, s.Learners) {
+		m := command.Member{ID: uint64(id), Connected: id == s.Leader}
+		if m.ID == self.ID {
+			m = *self
+			m.Connected, m.Match = true, uint64(s.Last)
+		}
+		_, m.Voter = slices.BinarySearch(voters, id)
+		members = append(members, m)
+	}
+	slices.SortFunc(members, func(a, b command.Member) int { return cmp.Compare(a.ID, b.ID) })
+	return members
+}
+
+// clientAddress is an address that is listened on, as clients are told: without a host if every interface is.
+func clientAddress(addr string) command.Address {
+	host, text, err := net.SplitHostPort(addr)
+	if err != nil {
+		return command.Address{}
+	}
+	port, _ := strconv.Atoi(text)
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = ""
+	}
+	return command.Address{Host: host, Port: port}
+}
+
+// replicationID names the log of a cluster to clients, in 40 hexadecimal digits as Redis does: the same on all
+// of its nodes. It does not tell the cluster's id.
+func replicationID(id nodedb.Identity) string {
+	sum := digest("primatomic replication", id.Cluster)
+	return hex.EncodeToString(sum[:20])
+}
