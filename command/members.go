@@ -132,6 +132,6 @@ func (s *Session) appendMember(r *Reply, t *Topology, m *Member) {
 	}
 	r.BulkString("connected")
 	r.Bool(m.Connected || m.ID == t.Self)
-	r.BulkString("offset")
-	r.Int(int64(t.offset(m)))
+	r.BulkString("match")
+	r.Int(int64(m.Match))
 }

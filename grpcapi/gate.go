@@ -13,7 +13,7 @@ import (
 	"google.golang.org/grpc/metadata"
 )
 
-// gate is passed by every call of the KeyValue service before its message is read from the network:
+// gate is passed by every call of the KeyValue and Cluster services before its message is read from the network:
 // who shows no good token cannot make the server hold more than a flow-control window of a message.
 type gate struct {
 	host command.Host
@@ -52,7 +52,10 @@ func (g gate) method(name string, next grpc.MethodHandler) grpc.MethodHandler {
 		if err != nil {
 			return nil, err
 		}
-		return next(srv, context.WithValue(ctx, principalKey{}, p), dec, interceptor)
+		if ctx, err = chooseConsistency(context.WithValue(ctx, principalKey{}, p)); err != nil {
+			return nil, err
+		}
+		return next(srv, ctx, dec, interceptor)
 	}
 }
 

@@ -61,9 +61,9 @@ func New(o Options) *Server {
 	s := &Server{grpc: grpc.NewServer(options(o.TLS)...), health: newHealthDoor(), conns: o.ConnectionsMax}
 	s.SetServing(false)
 	g := gate{host: o.Host, log: o.Logger}
-	s.grpc.RegisterService(g.guard(primatomicv1.KeyValue_ServiceDesc), &service{
-		executor: o.Executor, host: o.Host, namespaces: newRemembered(),
-	})
+	calls := &service{executor: o.Executor, host: o.Host, namespaces: newRemembered()}
+	s.grpc.RegisterService(g.guard(primatomicv1.KeyValue_ServiceDesc), calls)
+	s.grpc.RegisterService(g.guard(primatomicv1.Cluster_ServiceDesc), &clusterService{calls: calls})
 	healthv1.RegisterHealthServer(s.grpc, s.health)
 	reflection.Register(s.grpc)
 	return s

@@ -56,7 +56,11 @@ func (f *fakeExecutor) Do(
 ) int {
 	line := string(bytes.Join(calls[0].Args, []byte(" ")))
 	f.mu.Lock()
-	f.lines = append(f.lines, s.Principal.Credential+" "+s.Namespace.Name+"> "+short(line))
+	note := s.Principal.Credential + " " + s.Namespace.Name + "> " + short(line)
+	if s.Stale {
+		note += " (stale)"
+	}
+	f.lines = append(f.lines, note)
 	f.mu.Unlock()
 	if name, isSelect := strings.CutPrefix(line, "SELECT "); isSelect {
 		switch name {

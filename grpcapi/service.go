@@ -22,7 +22,7 @@ var ok = &primatomicv1.Status{}
 
 // session speaks in the name of the caller. It lives for one call.
 func (s *service) session(ctx context.Context) *command.Session {
-	return &command.Session{Host: s.host, Principal: principalOf(ctx), Proto: 2}
+	return &command.Session{Host: s.host, Principal: principalOf(ctx), Proto: 2, Stale: staleOf(ctx)}
 }
 
 // run carries out one command and returns its answer.

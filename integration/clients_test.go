@@ -2,8 +2,10 @@ package integration
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -108,5 +110,36 @@ func TestTopologyToClients(t *testing.T) {
 	}
 	if err := c.Do(x, "CLUSTER", "TRANSFER").Err(); err == nil || !strings.Contains(err.Error(), "alone") {
 		t.Errorf("CLUSTER TRANSFER of a lone node: %v", err)
+	}
+}
+
+// TestClusterCommandLine: primatomic cluster against a lone node, with authentication and without a node.
+func TestClusterCommandLine(t *testing.T) {
+	n := startNode(t)
+	addr := "--grpc-addr=" + n.grpcAddr()
+	out, log, status := run(t, n.binary, "cluster", "status", addr)
+	if status != 0 || !strings.HasPrefix(out, "1 members, 1 voters, led by ") || !strings.Contains(out, n.respAddr()) {
+		t.Errorf("cluster status ends in %d:\n%s%s", status, out, log)
+	}
+	out, log, status = run(t, n.binary, "cluster", "status", "--json", addr)
+	var state struct {
+		Node, Leader string
+		Members      []struct{ ID, Role, RESP, GRPC string }
+	}
+	if err := json.Unmarshal([]byte(out), &state); err != nil || status != 0 || state.Leader != state.Node ||
+		len(state.Members) != 1 || state.Members[0].Role != "leader" || state.Members[0].GRPC != n.grpcAddr() {
+		t.Errorf("cluster status --json ends in %d, %v:\n%s%s", status, err, out, log)
+	}
+	for _, line := range [][]string{
+		{"add", "127.0.0.1:1"}, {"promote", "n2"}, {"remove", "n2"}, {"transfer"}, {"replace", "n1", "n2"},
+	} {
+		out, log, status = run(t, n.binary, slices.Concat([]string{"cluster"}, line, []string{addr})...)
+		if status != 1 || out != "" || !strings.Contains(log, "FailedPrecondition: ") {
+			t.Errorf("cluster %q ends in %d:\n%s%s", line, status, out, log)
+		}
+	}
+	_, log, status = run(t, n.binary, "cluster", "status", "--grpc-addr=127.0.0.1:1")
+	if status != 1 || !strings.Contains(log, "no node answers at 127.0.0.1:1") {
+		t.Errorf("without a node it ends in %d:\n%s", status, log)
 	}
 }

@@ -99,7 +99,9 @@ func TestHelp(t *testing.T) {
 		args []string
 		want []string
 	}{
-		{[]string{"--help"}, []string{"serve ", "kv get", "namespace create", "token new", "check", "version"}},
+		{[]string{"--help"}, []string{
+			"serve ", "kv get", "namespace create", "cluster status", "token new", "check", "version",
+		}},
 		{[]string{"serve", "--help"}, []string{
 			"\nStorage\n", "\nListening\n", "\nSecurity\n", "\nLimits\n", "\nLogging\n",
 			"--resp-addr=\"127.0.0.1:6379\"", "$PRIMATOMIC_RESP_ADDR", "--max-memory=0", "--jwt-key=FILE",

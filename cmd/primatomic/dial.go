@@ -28,11 +28,22 @@ type dialFlags struct {
 	Token    string        `help:"Token to show, or @FILE to read it from a file."`
 	TLS      bool          `name:"tls" help:"Speak TLS."`
 	TLSCA    string        `name:"tls-ca" type:"existingfile" help:"Authorities to trust, in PEM, instead of the system's; means --tls."`
-	Timeout  time.Duration `default:"5s" help:"Give up after this long."`
+	Timeout  time.Duration `default:"${timeout=5s}" help:"Give up after this long."`
 }
 
-// call makes one call to the node.
+// call makes one call to the node's KeyValue service.
 func (f *dialFlags) call(fn func(ctx context.Context, kv primatomicv1.KeyValueClient) error) error {
+	err := f.reach(func(ctx context.Context, conn *grpc.ClientConn) error {
+		return fn(ctx, primatomicv1.NewKeyValueClient(conn))
+	})
+	if s, ok := status.FromError(err); ok && err != nil {
+		return fmt.Errorf("%s: %s", s.Code(), s.Message())
+	}
+	return err
+}
+
+// reach connects to the node for as long as fn runs, in the caller's name. Errors of calls are returned as they are.
+func (f *dialFlags) reach(fn func(ctx context.Context, conn *grpc.ClientConn) error) error {
 	transport, err := f.transport()
 	if err != nil {
 		return err
@@ -55,11 +66,7 @@ func (f *dialFlags) call(fn func(ctx context.Context, kv primatomicv1.KeyValueCl
 	if token != "" {
 		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token)
 	}
-	err = fn(ctx, primatomicv1.NewKeyValueClient(conn))
-	if s, ok := status.FromError(err); ok && err != nil {
-		return fmt.Errorf("%s: %s", s.Code(), s.Message())
-	}
-	return err
+	return fn(ctx, conn)
 }
 
 func (f *dialFlags) token() (string, error) {

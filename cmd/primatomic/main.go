@@ -14,6 +14,7 @@ type commands struct {
 	Serve     serveCommand     `cmd:"" help:"Run a node."`
 	KV        kvCommand        `cmd:"" name:"kv" help:"Read and write keys of a running node over gRPC."`
 	Namespace namespaceCommand `cmd:"" help:"Manage namespaces of a running node over gRPC."`
+	Cluster   clusterCommand   `cmd:"" help:"Show and change the members of a cluster, by way of any of its nodes." set:"timeout=1m"`
 	Token     tokenCommand     `cmd:"" help:"Make tokens."`
 	Check     checkCommand     `cmd:"" help:"Verify a data directory offline and say what is in it."`
 	Version   versionCommand   `cmd:"" help:"Print the version."`

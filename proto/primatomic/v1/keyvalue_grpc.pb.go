@@ -44,7 +44,8 @@ const (
 // its namespaces; those of others cannot be seen. The namespaces "0" to "15" exist for each credential
 // without being created: they are the databases that Redis clients select by number.
 //
-// Every call is linearizable. A reply to a call that writes means: durable on a majority and applied.
+// Every call is linearizable, but for reads with the metadata "primatomic-consistency: stale": those are answered
+// from the memory of the node that is asked, which may be older or newer than what other reads see. A reply to a call that writes means: durable on a majority and applied.
 // A failed call is a gRPC error:
 //
 //	INVALID_ARGUMENT     key empty or over 1 KiB, value over 16 MiB, bad namespace name, ttl_ms overflows
@@ -203,7 +204,8 @@ func (c *keyValueClient) DropNamespace(ctx context.Context, in *DropNamespaceReq
 // its namespaces; those of others cannot be seen. The namespaces "0" to "15" exist for each credential
 // without being created: they are the databases that Redis clients select by number.
 //
-// Every call is linearizable. A reply to a call that writes means: durable on a majority and applied.
+// Every call is linearizable, but for reads with the metadata "primatomic-consistency: stale": those are answered
+// from the memory of the node that is asked, which may be older or newer than what other reads see. A reply to a call that writes means: durable on a majority and applied.
 // A failed call is a gRPC error:
 //
 //	INVALID_ARGUMENT     key empty or over 1 KiB, value over 16 MiB, bad namespace name, ttl_ms overflows
