@@ -18,6 +18,7 @@ type applier struct {
 	mu        sync.Mutex
 	queue     []applyOrder // guarded by mu; bounded by Limits.ApplyBytesMax
 	confState []byte       // the loop's answer to a configuration change; guarded by mu
+	removed   []ReplicaID  // that the change has removed; guarded by mu
 	caughtUp  bool         // to be told to the state machine; guarded by mu
 
 	// The fields below belong to Turn.
@@ -47,9 +48,9 @@ func (a *applier) enqueue(o applyOrder) {
 }
 
 // confApplied is the loop's answer to a configuration change.
-func (a *applier) confApplied(confState []byte) {
+func (a *applier) confApplied(confState []byte, removed []ReplicaID) {
 	a.mu.Lock()
-	a.confState = confState
+	a.confState, a.removed = confState, removed
 	a.mu.Unlock()
 	a.signal.set()
 }
@@ -165,6 +166,8 @@ func (a *applier) applyHost(e *pb.Entry) error {
 		a.charter.Serving, a.charter.Voters = host.term, host.voters
 	case hostReads:
 		a.charter.Reads = host.reads
+	case hostMember:
+		a.charter.setMember(host.member)
 	default:
 		a.scratch = append(a.scratch[:0], at)
 		a.group.stateMachine.Apply(a.order.tag, a.scratch)
@@ -193,15 +196,18 @@ func (a *applier) startConfChange() {
 // finishConfChange applies the configuration that the loop answered, if it has.
 func (a *applier) finishConfChange() bool {
 	a.mu.Lock()
-	confState := a.confState
-	a.confState = nil
+	confState, removed := a.confState, a.removed
+	a.confState, a.removed = nil, nil
 	a.mu.Unlock()
 	if confState == nil {
 		return false
 	}
 	a.waiting = false
 	e := a.order.entries[0]
-	a.group.stateMachine.SetConfState(Index(e.GetIndex()), confState)
+	for _, r := range removed {
+		a.charter.remove(r)
+	}
+	a.group.stateMachine.SetConfState(Index(e.GetIndex()), confState, a.charter)
 	a.passed(e)
 	a.order.entries = a.order.entries[1:]
 	return true

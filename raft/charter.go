@@ -1,6 +1,8 @@
 package raft
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -70,24 +72,62 @@ type Charter struct {
 	Voters []ReplicaID
 	// Reads is how reads are served.
 	Reads Reads
+	// Members says who the replicas are, by replica. Never written to.
+	Members []Member
+	// Removed are the replicas that were removed from the group, in order. None of them comes back. Never
+	// written to.
+	Removed []ReplicaID
 }
 
-// charterVersion is the first byte of an encoded charter.
-const charterVersion = 1
+// Member is what a group has settled about a replica, which may be one that is to be added. What is in Data is
+// the caller's.
+type Member struct {
+	Replica ReplicaID
+	Data    []byte // never written to
+}
 
-// votersMax bounds the voters in a charter.
-const votersMax = 1 << 10
+// MemberBytesMax bounds Member.Data.
+const MemberBytesMax = 4 << 10
+
+// The first byte of an encoded charter is its version. The second version adds members and removed replicas; the
+// first is still written where there are none, so that older binaries can read it.
+const (
+	charterVersionFirst = 1
+	charterVersion      = 2
+)
+
+const (
+	// votersMax bounds the voters in a charter.
+	votersMax = 1 << 10
+	// membersMax bounds the members in a charter. More are not taken.
+	membersMax = 64
+	// removedMax bounds what is remembered of removed replicas. Then no replica can be removed any more.
+	removedMax = 1 << 16
+)
 
 var errCharter = errors.New("raft: the charter does not decode")
 
 // Encode returns the form in which a checkpoint keeps the charter; nil if nothing is settled.
 func (c Charter) Encode() []byte {
-	if c.Serving == 0 && c.Reads == (Reads{}) {
+	if c.Serving == 0 && c.Reads == (Reads{}) && len(c.Members) == 0 && len(c.Removed) == 0 {
 		return nil
 	}
-	buf := binary.AppendUvarint([]byte{charterVersion}, uint64(c.Serving))
+	c.setDefaults()
+	version := byte(charterVersion)
+	if len(c.Members) == 0 && len(c.Removed) == 0 {
+		version = charterVersionFirst
+	}
+	buf := binary.AppendUvarint([]byte{version}, uint64(c.Serving))
 	buf = appendReplicas(buf, c.Voters)
-	return appendReads(buf, c.Reads)
+	buf = appendReads(buf, c.Reads)
+	if version == charterVersionFirst {
+		return buf
+	}
+	buf = binary.AppendUvarint(buf, uint64(len(c.Members)))
+	for _, m := range c.Members {
+		buf = appendMember(buf, m)
+	}
+	return appendReplicas(buf, c.Removed)
 }
 
 // DecodeCharter reads what Encode made. No bytes at all are the charter of a group that has not
@@ -96,12 +136,77 @@ func DecodeCharter(data []byte) (Charter, error) {
 	if len(data) == 0 {
 		return Charter{Reads: DefaultReads}, nil
 	}
-	if data[0] != charterVersion {
+	if data[0] != charterVersionFirst && data[0] != charterVersion {
 		return Charter{}, fmt.Errorf("%w: version %d", errCharter, data[0])
 	}
 	d := decoder{data: data[1:]}
-	c := Charter{Serving: Term(d.number()), Voters: d.replicas(), Reads: d.reads()}
+	c := Charter{Serving: Term(d.number()), Voters: d.replicas(votersMax), Reads: d.reads()}
+	if data[0] == charterVersion {
+		c.Members, c.Removed = d.members(), d.replicas(removedMax)
+		d.failed = d.failed || !slices.IsSorted(c.Removed)
+	}
 	return c, d.end()
+}
+
+// find returns the position of a replica in the members, or where it would be.
+func (c *Charter) find(r ReplicaID) (at int, found bool) {
+	return slices.BinarySearchFunc(c.Members, r, func(m Member, r ReplicaID) int { return cmp.Compare(m.Replica, r) })
+}
+
+// Member returns what is settled about a replica, nil if nothing is.
+func (c *Charter) Member(r ReplicaID) []byte {
+	if at, found := c.find(r); found {
+		return c.Members[at].Data
+	}
+	return nil
+}
+
+// HasRemoved reports whether a replica was removed.
+func (c *Charter) HasRemoved(r ReplicaID) bool {
+	_, removed := slices.BinarySearch(c.Removed, r)
+	return removed
+}
+
+// admits reports whether a member may be set.
+func (c *Charter) admits(m Member) bool {
+	_, found := c.find(m.Replica)
+	return !c.HasRemoved(m.Replica) && (found || len(c.Members) < membersMax)
+}
+
+// setMember settles who a replica is; without data, nothing any more.
+func (c *Charter) setMember(m Member) {
+	at, found := c.find(m.Replica)
+	switch {
+	case !c.admits(m) || !found && len(m.Data) == 0:
+		return
+	case len(m.Data) == 0:
+		c.Members = slices.Delete(slices.Clone(c.Members), at, at+1)
+		return
+	}
+	c.Members = slices.Clone(c.Members)
+	if found {
+		c.Members[at] = m
+	} else {
+		c.Members = slices.Insert(c.Members, at, m)
+	}
+}
+
+// remove notes that a replica was removed.
+func (c *Charter) remove(r ReplicaID) {
+	c.setMember(Member{Replica: r})
+	if at, known := slices.BinarySearch(c.Removed, r); !known {
+		c.Removed = slices.Insert(slices.Clone(c.Removed), at, r)
+	}
+}
+
+// is reports whether two charters of one replica are the same: what is settled anew gets new slices.
+func (c *Charter) is(other *Charter) bool {
+	return c.Serving == other.Serving && c.Reads == other.Reads &&
+		sameSlice(c.Voters, other.Voters) && sameSlice(c.Members, other.Members) && sameSlice(c.Removed, other.Removed)
+}
+
+func sameSlice[T any](a, b []T) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
 // setDefaults makes a charter of one that has not settled anything.
@@ -125,6 +230,12 @@ func appendReplicas(buf []byte, replicas []ReplicaID) []byte {
 	return buf
 }
 
+func appendMember(buf []byte, m Member) []byte {
+	buf = binary.AppendUvarint(buf, uint64(m.Replica))
+	buf = binary.AppendUvarint(buf, uint64(len(m.Data)))
+	return append(buf, m.Data...)
+}
+
 func appendReads(buf []byte, r Reads) []byte {
 	buf = append(buf, byte(r.Mode))
 	return binary.AppendUvarint(buf, uint64(r.Lease/time.Millisecond))
@@ -146,9 +257,35 @@ func (d *decoder) number() uint64 {
 	return v
 }
 
-func (d *decoder) replicas() []ReplicaID {
+func (d *decoder) member() Member {
+	m := Member{Replica: ReplicaID(d.number())}
 	n := d.number()
-	if n > votersMax {
+	if n > MemberBytesMax || n > uint64(len(d.data)) {
+		d.failed = true
+		return m
+	}
+	m.Data, d.data = bytes.Clone(d.data[:n]), d.data[n:]
+	return m
+}
+
+func (d *decoder) members() []Member {
+	n := d.number()
+	if n > membersMax {
+		d.failed = true
+		return nil
+	}
+	var members []Member
+	for i := range n {
+		m := d.member()
+		d.failed = d.failed || len(m.Data) == 0 || i > 0 && members[i-1].Replica >= m.Replica
+		members = append(members, m)
+	}
+	return members
+}
+
+func (d *decoder) replicas(most uint64) []ReplicaID {
+	n := d.number()
+	if n > most || n > uint64(len(d.data)) {
 		d.failed = true
 		return nil
 	}

@@ -10,6 +10,12 @@ import (
 )
 
 func TestCharterEncoding(t *testing.T) {
+	served := Charter{
+		Serving: 7, Voters: []ReplicaID{1, 1 << 60}, Reads: Reads{ReadByQuorum, time.Second},
+	}
+	withMembers := served
+	withMembers.Members = []Member{{1, []byte("one")}, {1 << 62, make([]byte, MemberBytesMax)}}
+	withMembers.Removed = []ReplicaID{2, 1 << 61}
 	tests := []struct {
 		name    string
 		charter Charter
@@ -17,8 +23,11 @@ func TestCharterEncoding(t *testing.T) {
 	}{
 		{"nothing settled", Charter{}, Charter{Reads: DefaultReads}},
 		{"defaults", Charter{Reads: DefaultReads}, Charter{Reads: DefaultReads}},
-		{"served", Charter{7, []ReplicaID{1, 1 << 60}, Reads{ReadByQuorum, time.Second}},
-			Charter{7, []ReplicaID{1, 1 << 60}, Reads{ReadByQuorum, time.Second}}},
+		{"served", served, served},
+		{"members", withMembers, withMembers},
+		{"members and no more", Charter{Members: withMembers.Members},
+			Charter{Members: withMembers.Members, Reads: DefaultReads}},
+		{"removed", Charter{Removed: []ReplicaID{3}}, Charter{Removed: []ReplicaID{3}, Reads: DefaultReads}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -26,6 +35,10 @@ func TestCharterEncoding(t *testing.T) {
 			got, err := DecodeCharter(data)
 			if err != nil || !reflect.DeepEqual(got, tt.want) {
 				t.Fatalf("%+v, %v", got, err)
+			}
+			more := len(tt.want.Members)+len(tt.want.Removed) > 0
+			if len(data) > 0 && (data[0] == charterVersion) != more {
+				t.Fatalf("version %d", data[0])
 			}
 			for n := 1; n < len(data); n++ {
 				if _, err := DecodeCharter(data[:n]); err == nil {
@@ -45,6 +58,8 @@ func TestHostEntryEncoding(t *testing.T) {
 		{kind: hostRelease},
 		{kind: hostResume},
 		{kind: hostReads, reads: DefaultReads},
+		{kind: hostMember, member: Member{1 << 50, []byte("data")}},
+		{kind: hostMember, member: Member{1, []byte{}}},
 	}
 	for _, want := range tests {
 		e := &pb.Entry{Data: want.encode()}
@@ -62,6 +77,7 @@ func FuzzHostEntry(f *testing.F) {
 	f.Add([]byte{hostMark, byte(hostServe), 1, 0xff, 0xff, 0xff, 0xff, 0x0f})
 	f.Add(hostEntry{kind: hostServe, term: 9, voters: []ReplicaID{3}}.encode())
 	f.Add(hostEntry{kind: hostReads, reads: DefaultReads}.encode())
+	f.Add(hostEntry{kind: hostMember, member: Member{1, []byte("data")}}.encode())
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if len(data) == 0 || data[0] != hostMark {
 			return
@@ -76,6 +92,44 @@ func FuzzHostEntry(f *testing.F) {
 		}
 		if len(e.encode()) == len(data) && !bytes.Equal(e.encode(), data) {
 			t.Fatalf("two forms of %+v", e)
+		}
+	})
+}
+
+// Charters that no replica has written are refused.
+func TestCharterRefused(t *testing.T) {
+	many := Charter{}
+	for r := range membersMax + 1 {
+		many.Members = append(many.Members, Member{ReplicaID(r + 1), []byte("x")})
+	}
+	for name, c := range map[string]Charter{
+		"members out of order": {Members: []Member{{2, []byte("x")}, {1, []byte("x")}}},
+		"a member twice":       {Members: []Member{{1, []byte("x")}, {1, []byte("x")}}},
+		"a member without":     {Members: []Member{{1, nil}}},
+		"too large a member":   {Members: []Member{{1, make([]byte, MemberBytesMax+1)}}},
+		"removed out of order": {Removed: []ReplicaID{2, 1}},
+		"too many members":     many,
+	} {
+		if _, err := DecodeCharter(c.Encode()); err == nil {
+			t.Errorf("%s: decodes", name)
+		}
+	}
+	if _, err := DecodeCharter([]byte{charterVersion + 1}); err == nil {
+		t.Error("a later version decodes")
+	}
+}
+
+func FuzzCharter(f *testing.F) {
+	f.Add(Charter{Serving: 7, Voters: []ReplicaID{1}}.Encode())
+	f.Add(Charter{Members: []Member{{1, []byte("one")}}, Removed: []ReplicaID{2}}.Encode())
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := DecodeCharter(data)
+		if err != nil {
+			return
+		}
+		again, err := DecodeCharter(c.Encode())
+		if err != nil || !reflect.DeepEqual(c, again) {
+			t.Fatalf("%+v, %+v, %v", c, again, err)
 		}
 	})
 }

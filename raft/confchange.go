@@ -84,11 +84,14 @@ func (g *Group) proposeConfChange(order *confChangeOrder) {
 	g.change = order
 }
 
+// changing reports whether a configuration change is under way.
+func (g *Group) changing() bool { return g.change != nil || len(g.conf.GetVotersOutgoing()) > 0 }
+
 func (g *Group) tryConfChange(order *confChangeOrder) error {
 	switch {
 	case !g.serves():
 		return ErrNotLeader
-	case g.change != nil || len(g.conf.GetVotersOutgoing()) > 0:
+	case g.changing() || g.memberChange != nil:
 		return ErrConfChangePending
 	}
 	g.changeSeq++
@@ -129,6 +132,10 @@ func (g *Group) newConfChange(order *confChangeOrder) (*pb.ConfChangeV2, error) 
 		if err := checkReplicaID(c.Replica); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrConfChangeInvalid, err)
 		}
+		if g.charter.HasRemoved(c.Replica) {
+			return nil, fmt.Errorf("%w: replica %x was removed and never comes back", ErrConfChangeInvalid,
+				uint64(c.Replica))
+		}
 		if c.Replica == g.replica && c.Kind != AddVoter {
 			return nil, fmt.Errorf("%w: the leader cannot demote or remove itself before a transfer",
 				ErrConfChangeInvalid)
@@ -141,6 +148,9 @@ func (g *Group) newConfChange(order *confChangeOrder) (*pb.ConfChangeV2, error) 
 			kind = pb.ConfChangeAddLearnerNode
 		case RemoveReplica:
 			kind = pb.ConfChangeRemoveNode
+			if len(g.charter.Removed)+len(order.changes) > removedMax {
+				return nil, fmt.Errorf("%w: too many replicas have been removed", ErrConfChangeInvalid)
+			}
 		default:
 			return nil, fmt.Errorf("%w: kind %d", ErrConfChangeInvalid, c.Kind)
 		}
@@ -201,6 +211,7 @@ func (g *Group) applyConfChange(e *pb.Entry) {
 		g.host.fail(fmt.Errorf("%w: group %d: entry %d: %w", ErrGroupState, g.id, e.GetIndex(), err))
 		return
 	}
+	before := g.conf
 	g.conf = g.node.ApplyConfChange(cc)
 	if g.change != nil && bytes.Equal(cc.AsV2().GetContext(), g.change.context) {
 		g.change.index = Index(e.GetIndex())
@@ -209,7 +220,31 @@ func (g *Group) applyConfChange(e *pb.Entry) {
 	if err != nil {
 		panic(fmt.Sprintf("raft: configuration does not encode: %v", err))
 	}
-	g.applier.confApplied(data)
+	g.applier.confApplied(data, gone(before, g.conf))
+}
+
+// gone returns the replicas of a configuration that are not in another one.
+func gone(before, after *pb.ConfState) []ReplicaID {
+	left := map[uint64]bool{}
+	for _, ids := range everyone(after) {
+		for _, id := range ids {
+			left[id] = true
+		}
+	}
+	var removed []ReplicaID
+	for _, ids := range everyone(before) {
+		for _, id := range ids {
+			if !left[id] {
+				left[id] = true
+				removed = append(removed, ReplicaID(id))
+			}
+		}
+	}
+	return removed
+}
+
+func everyone(c *pb.ConfState) [][]uint64 {
+	return [][]uint64{c.GetVoters(), c.GetVotersOutgoing(), c.GetLearners(), c.GetLearnersNext()}
 }
 
 // settleConfChange resolves the change asked for here once it is applied, or once an entry of a

@@ -20,6 +20,9 @@ var (
 	ErrConfChangeInvalid = errors.New("raft: invalid configuration change")
 	// ErrReadsInvalid: no group can serve reads that way. Nothing was proposed.
 	ErrReadsInvalid = errors.New("raft: invalid setting of reads")
+	// ErrMemberInvalid: there are too many members, or the replica was removed, or its data is too
+	// large. Nothing was proposed.
+	ErrMemberInvalid = errors.New("raft: invalid member")
 	// ErrTransferPending: a transfer or a configuration change is under way. Nothing was begun.
 	ErrTransferPending = errors.New("raft: a transfer or a configuration change is under way")
 	// ErrTransferInvalid: the successor is no other voter of the group. Nothing was begun.

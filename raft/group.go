@@ -32,6 +32,10 @@ type Group struct {
 	stepped atomic.Uint64        // index up to which the library knows of that
 	written atomic.Uint64        // commit index in the record last appended to the log
 	dropped atomic.Uint64        // messages from peers that found the inbox full
+	// shownCharter is the charter as of a recent turn, and shownPeers what this leader knew of its
+	// peers at the last tick. Never nil, and what they point to is never written to.
+	shownCharter atomic.Pointer[Charter]
+	shownPeers   atomic.Pointer[[]Peer]
 
 	// The fields below belong to the shard loop.
 	node *etcdraft.RawNode
@@ -65,6 +69,7 @@ type Group struct {
 	transfer       transfer
 	charter        Charter          // as of appliedIndex
 	readsChange    *readsOrder      // proposed here and not yet applied
+	memberChange   *memberOrder     // proposed here and not yet applied
 	change         *confChangeOrder // proposed here and not yet applied
 	changeSeq      uint64
 	// refusedAt is the tick at which the library last refused a proposal; 0: it never did. Until the
@@ -77,7 +82,8 @@ type Group struct {
 	tickDue   bool
 	// again: the turn has changed something that its earlier steps depend on.
 	again    bool
-	ticks    int // since start
+	ticks    int               // since start
+	heardOf  map[ReplicaID]int // the tick at which a peer was active last, while this replica leads
 	proposal proposalScratch
 }
 
@@ -279,6 +285,10 @@ func (g *Group) shutdown() {
 	if g.readsChange != nil {
 		g.readsChange.pending.resolve(ErrStopped)
 		g.readsChange = nil
+	}
+	if g.memberChange != nil {
+		g.memberChange.pending.resolve(ErrStopped)
+		g.memberChange = nil
 	}
 }
 

@@ -162,6 +162,8 @@ func (h *Host) newGroup(c *GroupConfig) (*Group, error) {
 	if err != nil {
 		return nil, err
 	}
+	g.shownCharter.Store(&g.charter)
+	g.shownPeers.Store(new([]Peer))
 	g.inbox.joinRead() // the first read tells when the replay is over
 	g.publish()
 	return g, nil

@@ -16,6 +16,7 @@ import (
 //	release   nothing
 //	resume    nothing
 //	reads     1 byte mode, uvarint ms of a lease
+//	member    uvarint replica, uvarint count and bytes of what is settled about it
 const hostMark = 0x00
 
 type hostKind byte
@@ -30,6 +31,8 @@ const (
 	hostResume hostKind = 3
 	// hostReads: how reads are served from here on.
 	hostReads hostKind = 4
+	// hostMember: who a replica is from here on.
+	hostMember hostKind = 5
 )
 
 // hostEntry is a decoded host entry.
@@ -38,6 +41,7 @@ type hostEntry struct {
 	term   Term        // of hostServe
 	voters []ReplicaID // of hostServe
 	reads  Reads       // of hostReads
+	member Member      // of hostMember
 }
 
 var errHostEntry = errors.New("raft: the log holds a host entry that this binary does not know")
@@ -50,6 +54,8 @@ func (e hostEntry) encode() []byte {
 		buf = appendReplicas(buf, e.voters)
 	case hostReads:
 		buf = appendReads(buf, e.reads)
+	case hostMember:
+		buf = appendMember(buf, e.member)
 	}
 	return buf
 }
@@ -63,9 +69,11 @@ func decodeHostEntry(data []byte) (hostEntry, error) {
 	d := decoder{data: data[2:]}
 	switch e.kind {
 	case hostServe:
-		e.term, e.voters = Term(d.number()), d.replicas()
+		e.term, e.voters = Term(d.number()), d.replicas(votersMax)
 	case hostReads:
 		e.reads = d.reads()
+	case hostMember:
+		e.member = d.member()
 	case hostRelease, hostResume:
 	default:
 		return hostEntry{}, fmt.Errorf("%w: kind %d", errHostEntry, e.kind)

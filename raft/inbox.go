@@ -30,6 +30,7 @@ type mail struct {
 	change   *confChangeOrder // configuration change to propose
 	transfer *transferOrder   // transfer of the leadership to begin
 	reads    *readsOrder      // change of how reads are served to propose
+	member   *memberOrder     // member to settle
 	notified bool             // the proposer may have something
 }
 
@@ -143,6 +144,9 @@ func (b *inbox) close(err error) {
 	}
 	if b.mail.reads != nil {
 		b.mail.reads.pending.resolve(err)
+	}
+	if b.mail.member != nil {
+		b.mail.member.pending.resolve(err)
 	}
 	b.mail, b.messages, b.read = mail{}, nil, nil
 }

@@ -290,7 +290,9 @@ func TestLoneVoterWaits(t *testing.T) {
 		{"it has served alone", Charter{Serving: 1, Voters: []ReplicaID{1}}, false},
 		{"it has served with others", Charter{Serving: 1, Voters: []ReplicaID{1, 2}}, true},
 		{"another has served", Charter{Serving: 1, Voters: []ReplicaID{2}}, true},
-		{"another, without leases", Charter{1, []ReplicaID{2}, Reads{ReadByQuorum, time.Second}}, false},
+		{"another, without leases", Charter{
+			Serving: 1, Voters: []ReplicaID{2}, Reads: Reads{ReadByQuorum, time.Second},
+		}, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -77,11 +77,11 @@ func (m *machine) pass(index Index, term Term) {
 	m.applied, m.term = index, term
 }
 
-func (m *machine) SetConfState(index Index, confState []byte) {
+func (m *machine) SetConfState(index Index, confState []byte, c Charter) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.pass(index, m.term)
-	m.conf = confState
+	m.conf, m.charter = confState, c
 	m.confs = append(m.confs, index)
 }
 

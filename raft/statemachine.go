@@ -18,9 +18,9 @@ type StateMachine interface {
 	// answer reads from before. It must hide before it changes anything for a higher tag.
 	SetCharter(tag Term, at Entry, c Charter)
 	// SetConfState reports an applied configuration change: the entry at index is applied, and
-	// confState (a marshalled raftpb.ConfState) is the configuration from index on. Both are
-	// to be stored together with the applied state.
-	SetConfState(index Index, confState []byte)
+	// confState (a marshalled raftpb.ConfState) is the configuration and c the charter from index on.
+	// All are to be stored together with the applied state.
+	SetConfState(index Index, confState []byte, c Charter)
 	// Leading reports that this replica led term when the batch just applied was handed out,
 	// and that the batch held the first entry of that term. Called at most once per term.
 	Leading(term Term)

@@ -26,6 +26,7 @@ func (g *Group) turn(now time.Duration) {
 		g.tickDue = false
 		g.ticks++
 		g.node.Tick()
+		g.showPeers()
 	}
 	g.campaignAlone()
 	g.takeOffice(now)
@@ -50,6 +51,9 @@ func (g *Group) takeOrders() {
 	}
 	if order := g.mail.reads; order != nil {
 		g.proposeReads(order)
+	}
+	if order := g.mail.member; order != nil {
+		g.proposeMember(order)
 	}
 	if order := g.mail.transfer; order != nil {
 		g.beginTransfer(order)
@@ -84,7 +88,8 @@ func (g *Group) stepCompletions() {
 	}
 	for i := range g.mail.applied {
 		done := &g.mail.applied[i]
-		g.appliedIndex, g.charter = done.index, done.charter
+		g.appliedIndex = done.index
+		g.setCharter(done.charter)
 		g.unappliedBytes = max(0, g.unappliedBytes-done.bytes)
 		if g.leads() && done.last == Term(g.hard.Term) {
 			g.ownTerm = done.last
@@ -93,6 +98,7 @@ func (g *Group) stepCompletions() {
 		g.stepped.Store(uint64(done.index))
 		g.settleConfChange(done)
 		g.settleReads(done)
+		g.settleMember(done)
 	}
 }
 

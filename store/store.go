@@ -149,8 +149,8 @@ func (s *Store) Registry() *command.Registry { return s.registry }
 func (s *Store) SetDiskFull(full bool) { s.diskFull.Store(full) }
 
 // SetConfState notes an applied configuration. See raft.StateMachine.
-func (s *Store) SetConfState(index raft.Index, confState []byte) {
-	s.applied.Index, s.applied.ConfState = index, confState
+func (s *Store) SetConfState(index raft.Index, confState []byte, charter raft.Charter) {
+	s.applied.Index, s.applied.ConfState, s.applied.Charter = index, confState, charter
 }
 
 // Leading ends the replay: the log as it was when this node came to lead has been applied. See
