@@ -20,6 +20,7 @@ type applier struct {
 	confState []byte       // the loop's answer to a configuration change; guarded by mu
 	removed   []ReplicaID  // that the change has removed; guarded by mu
 	caughtUp  bool         // to be told to the state machine; guarded by mu
+	wanted    Index        // a checkpoint is, at or above this index; 0: none; guarded by mu
 
 	// The fields below belong to Turn.
 	order    applyOrder // the batch in work; its entries are those still to apply
@@ -32,12 +33,13 @@ type applier struct {
 	charter  Charter
 }
 
-// applyOrder is one MsgStorageApply.
+// applyOrder is one MsgStorageApply, or a checkpoint to install.
 type applyOrder struct {
 	tag      Term // the replica's term in the turn that handed it out
 	leads    bool // the replica led that term then
 	entries  []*pb.Entry
 	response *pb.Message
+	install  *Checkpoint // instead of the others but tag
 }
 
 func (a *applier) enqueue(o applyOrder) {
@@ -74,16 +76,42 @@ func (a *applier) tellCaughtUp() bool {
 	return told
 }
 
+// wantCheckpoint has the source asked for a checkpoint at or above an index.
+func (a *applier) wantCheckpoint(least Index) {
+	a.mu.Lock()
+	a.wanted = max(a.wanted, least)
+	a.mu.Unlock()
+	a.signal.set()
+}
+
+// tellWanted asks the source for a checkpoint once it can make it.
+func (a *applier) tellWanted() bool {
+	a.mu.Lock()
+	least := a.wanted
+	if least == 0 || uint64(least) > a.group.applied.Load() {
+		a.mu.Unlock()
+		return false
+	}
+	a.wanted = 0
+	a.mu.Unlock()
+	a.group.storage.source.Want(least)
+	return true
+}
+
 // Turn applies one batch, or the part of it up to the next configuration change.
 func (a *applier) Turn() bool {
 	if a.group.host.failed() {
 		return false
 	}
-	if a.tellCaughtUp() {
+	if a.tellCaughtUp() || a.tellWanted() {
 		return true
 	}
 	if !a.next() {
 		return false
+	}
+	if a.order.install != nil {
+		a.install()
+		return true
 	}
 	if a.waiting && !a.finishConfChange() {
 		return false
@@ -211,6 +239,22 @@ func (a *applier) finishConfChange() bool {
 	a.passed(e)
 	a.order.entries = a.order.entries[1:]
 	return true
+}
+
+// install has the state machine replace its state.
+func (a *applier) install() {
+	c, tag := a.order.install, a.order.tag
+	a.order = applyOrder{}
+	charter, err := a.group.stateMachine.Install(tag, c)
+	if err != nil {
+		a.group.host.fail(fmt.Errorf("group %d: checkpoint %d: %w", a.group.id, c.Index, err))
+		return
+	}
+	charter.setDefaults()
+	a.charter, a.lastTerm = charter, c.Term
+	a.group.applied.Store(uint64(c.Index))
+	a.group.inbox.put(func(m *mail) { m.install = &installDone{charter} })
+	a.group.shard.wake(a.group)
 }
 
 // finish reports the batch as applied.

@@ -75,6 +75,8 @@ func openStorage(log Log, c *GroupConfig) (*storage, error) {
 		log:        log,
 		group:      c.ID,
 		conf:       conf,
+		source:     c.Source,
+		confIndex:  uint64(c.Applied),
 		floorIndex: floor,
 		floorTerm:  floorTerm,
 		ring:       newRing(log.LastIndex(c.ID)+1, c.Limits.RingBytes),

@@ -213,6 +213,7 @@ func (g *Group) applyConfChange(e *pb.Entry) {
 	}
 	before := g.conf
 	g.conf = g.node.ApplyConfChange(cc)
+	g.storage.setConfIndex(e.GetIndex())
 	if g.change != nil && bytes.Equal(cc.AsV2().GetContext(), g.change.context) {
 		g.change.index = Index(e.GetIndex())
 	}

@@ -33,7 +33,9 @@
 //   - Role, commit index and lease are published in one piece before the messages of the same
 //     turn go out.
 //
-// Caveats: snapshots are not sent or received yet, so a replica that needs entries below
-// another's first index cannot catch up. The library draws election timeouts from
-// crypto/rand; a simulator makes that deterministic with testing/cryptotest.
+// A replica that needs entries which the leader's log has let go of gets a checkpoint instead: see
+// install.go. The messages only name it; how it travels is the business of a [CheckpointFetcher].
+//
+// Caveats: the library draws election timeouts from crypto/rand; a simulator makes that deterministic
+// with testing/cryptotest.
 package raft

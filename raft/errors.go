@@ -31,6 +31,12 @@ var (
 	ErrTransferFailed = errors.New("raft: the leadership was not transferred")
 	// ErrProposalRefused: the library refused the proposal. It is certainly not in the log.
 	ErrProposalRefused = errors.New("raft: proposal refused")
+	// ErrOvertaken: a checkpoint took the place of the part of the log in which the outcome stands. It
+	// is unknown.
+	ErrOvertaken = errors.New("raft: the log was replaced by a checkpoint, the outcome is unknown")
+	// ErrCheckpointUseless: the group has what is in the checkpoint, or was offered another one, or the
+	// checkpoint's configuration lacks this replica. It will not be installed.
+	ErrCheckpointUseless = errors.New("raft: no use for the checkpoint")
 	// ErrCompactBeyondApplied: only applied entries may be released.
 	ErrCompactBeyondApplied = errors.New("raft: index to compact is not applied yet")
 	// ErrGroupExists: the log already knows the group, or the host already holds it.

@@ -22,6 +22,7 @@ type Group struct {
 	limits       Limits
 	stateMachine StateMachine
 	proposer     Proposer
+	fetcher      CheckpointFetcher // nil: none
 	storage      *storage
 	applier      *applier
 	inbox        inbox
@@ -36,6 +37,7 @@ type Group struct {
 	// peers at the last tick. Never nil, and what they point to is never written to.
 	shownCharter atomic.Pointer[Charter]
 	shownPeers   atomic.Pointer[[]Peer]
+	owed         atomic.Uint64 // index from which on a replica that fetches a checkpoint needs the log; 0: none does
 
 	// The fields below belong to the shard loop.
 	node *etcdraft.RawNode
@@ -71,7 +73,12 @@ type Group struct {
 	readsChange    *readsOrder      // proposed here and not yet applied
 	memberChange   *memberOrder     // proposed here and not yet applied
 	change         *confChangeOrder // proposed here and not yet applied
-	changeSeq      uint64
+	// handedOut is the index up to which the apply worker has its orders.
+	handedOut Index
+	offer     *offer   // a checkpoint that waits until it can be given to the library; nil: none
+	install   *install // a checkpoint that was given to the library; nil: none
+	sent      sentSnapshots
+	changeSeq uint64
 	// refusedAt is the tick at which the library last refused a proposal; 0: it never did. Until the
 	// next tick it is not asked again.
 	refusedAt int
@@ -180,8 +187,8 @@ func (g *Group) Compact(index Index) error {
 	if uint64(index) > g.applied.Load() {
 		return fmt.Errorf("%w: %d, applied %d", ErrCompactBeyondApplied, index, g.applied.Load())
 	}
-	floor, err := g.storage.compact(min(uint64(index), g.stepped.Load(), g.written.Load()))
-	if err != nil {
+	floor, err := g.storage.compact(min(g.compactTo(index), g.stepped.Load(), g.written.Load()))
+	if err != nil || floor == 0 {
 		return err
 	}
 	return g.host.log.Release(g.id, floor)
@@ -274,20 +281,30 @@ func (g *Group) shutdown() {
 	g.revoke()
 	g.inbox.close(ErrStopped)
 	g.reads.fail(ErrStopped)
-	if g.change != nil {
-		g.change.pending.resolve(ErrStopped)
-		g.change = nil
+	g.dropOffer(ErrStopped)
+	if g.install != nil {
+		g.install.pending.resolve(ErrStopped)
+		g.install = nil
 	}
+	g.dropOrders(ErrStopped)
 	if g.transfer.order != nil {
 		g.transfer.order.pending.resolve(ErrStopped)
 		g.transfer.order = nil
 	}
+}
+
+// dropOrders ends the wait for what was proposed here and not seen applied.
+func (g *Group) dropOrders(err error) {
+	if g.change != nil {
+		g.change.pending.resolve(err)
+		g.change = nil
+	}
 	if g.readsChange != nil {
-		g.readsChange.pending.resolve(ErrStopped)
+		g.readsChange.pending.resolve(err)
 		g.readsChange = nil
 	}
 	if g.memberChange != nil {
-		g.memberChange.pending.resolve(ErrStopped)
+		g.memberChange.pending.resolve(err)
 		g.memberChange = nil
 	}
 }

@@ -26,7 +26,11 @@ type GroupConfig struct {
 	HardState    wal.HardState
 	StateMachine StateMachine
 	Proposer     Proposer
-	Limits       Limits
+	// Source knows the checkpoints for replicas that the log cannot help any more; nil if there are none.
+	Source CheckpointSource
+	// Fetcher gets such checkpoints from others; nil: this replica cannot.
+	Fetcher CheckpointFetcher
+	Limits  Limits
 }
 
 // Limits bounds what a group holds in memory and has under way. 0 takes the default.
@@ -55,6 +59,9 @@ type Limits struct {
 	MessageBytesMax     int
 	MessagesInflightMax int
 	BytesInflightMax    int
+	// TailBytes is how much of the log is kept behind a checkpoint, for replicas that lag: 64 MiB. It is kept only
+	// by a group of several replicas, and sixteen times of it while one fetches a checkpoint.
+	TailBytes int
 	// InboxBytesMax bounds the messages from peers that wait for a turn: 64 MiB.
 	InboxBytesMax int
 }
@@ -72,6 +79,7 @@ func (l *Limits) setDefaults() {
 	setDefault(&l.MessageBytesMax, mebibyte)
 	setDefault(&l.MessagesInflightMax, 256)
 	setDefault(&l.BytesInflightMax, 32*mebibyte)
+	setDefault(&l.TailBytes, 64*mebibyte)
 	setDefault(&l.InboxBytesMax, 64*mebibyte)
 }
 
@@ -79,7 +87,7 @@ func (l *Limits) check() error {
 	for _, n := range []int{
 		l.RingBytes, l.ProposalBytesMax, l.ProposalsInflightMax, l.UnappliedBytesMax,
 		l.UncommittedBytesMax, l.ApplyBytesMax, l.AppendsInflightMax, l.MessageBytesMax,
-		l.MessagesInflightMax, l.BytesInflightMax, l.InboxBytesMax,
+		l.MessagesInflightMax, l.BytesInflightMax, l.TailBytes, l.InboxBytesMax,
 	} {
 		if n <= 0 {
 			return errors.New("raft: limits must be positive")

@@ -146,6 +146,8 @@ func (h *Host) newGroup(c *GroupConfig) (*Group, error) {
 		limits:       c.Limits,
 		stateMachine: c.StateMachine,
 		proposer:     c.Proposer,
+		fetcher:      c.Fetcher,
+		handedOut:    c.Applied,
 		storage:      s,
 		conf:         s.conf,
 		appliedIndex: c.Applied,
@@ -158,6 +160,7 @@ func (h *Host) newGroup(c *GroupConfig) (*Group, error) {
 	g.stepped.Store(uint64(c.Applied))
 	g.written.Store(c.HardState.Commit)
 	g.applier = &applier{group: g, signal: newSignal(), charter: c.Charter}
+	s.want = g.applier.wantCheckpoint
 	g.node, err = etcdraft.NewRawNode(h.libraryConfig(g))
 	if err != nil {
 		return nil, err

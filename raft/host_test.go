@@ -226,13 +226,14 @@ func (f *flood) Take(Term, int) [][]byte {
 	return f.out
 }
 
-func (f *flood) Dropped(Term, [][]byte)              { panic("dropped") }
-func (f *flood) WakeAt() (time.Duration, bool)       { return 0, false }
-func (f *flood) Forward(Term, ReplicaID) bool        { return false }
-func (f *flood) Stamp() int64                        { return 0 }
-func (f *flood) SetConfState(Index, []byte, Charter) {}
-func (f *flood) Leading(Term)                        {}
-func (f *flood) CaughtUp()                           {}
+func (f *flood) Dropped(Term, [][]byte)                     { panic("dropped") }
+func (f *flood) WakeAt() (time.Duration, bool)              { return 0, false }
+func (f *flood) Forward(Term, ReplicaID) bool               { return false }
+func (f *flood) Stamp() int64                               { return 0 }
+func (f *flood) SetConfState(Index, []byte, Charter)        {}
+func (f *flood) Leading(Term)                               {}
+func (f *flood) Install(Term, *Checkpoint) (Charter, error) { panic("install") }
+func (f *flood) CaughtUp()                                  {}
 
 func (f *flood) SetCharter(Term, Entry, Charter) { close(f.ready) }
 

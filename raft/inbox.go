@@ -26,18 +26,25 @@ type inbox struct {
 type mail struct {
 	appended []appendDone
 	applied  []applyDone
-	conf     *pb.Entry        // configuration change the apply worker has come to
-	change   *confChangeOrder // configuration change to propose
-	transfer *transferOrder   // transfer of the leadership to begin
-	reads    *readsOrder      // change of how reads are served to propose
-	member   *memberOrder     // member to settle
-	notified bool             // the proposer may have something
+	conf     *pb.Entry              // configuration change the apply worker has come to
+	change   *confChangeOrder       // configuration change to propose
+	transfer *transferOrder         // transfer of the leadership to begin
+	reads    *readsOrder            // change of how reads are served to propose
+	notified bool                   // the proposer may have something
+	offer    *offer                 // a checkpoint that was fetched
+	install  *installDone           // the apply worker has installed a checkpoint
+	lost     map[ReplicaID]struct{} // replicas that messages to were dropped
+	member   *memberOrder           // member to settle
 }
 
 // appendDone reports that one MsgStorageAppend is durable.
 type appendDone struct {
 	entries   bool
 	responses []*pb.Message // those addressed to this replica, in order
+	// mark: it was that of a checkpoint's mark, and outbound are its responses to others: they wait until it is
+	// installed.
+	mark     bool
+	outbound []*pb.Message
 }
 
 // applyDone reports that one MsgStorageApply is applied.
@@ -147,6 +154,9 @@ func (b *inbox) close(err error) {
 	}
 	if b.mail.member != nil {
 		b.mail.member.pending.resolve(err)
+	}
+	if b.mail.offer != nil {
+		b.mail.offer.pending.resolve(err)
 	}
 	b.mail, b.messages, b.read = mail{}, nil, nil
 }

@@ -21,6 +21,9 @@ type Log interface {
 	// LastIndex+1 if there are none.
 	FirstIndex(g GroupID) uint64
 	LastIndex(g GroupID) uint64
+	// Tail returns the index of the oldest entry from which on the log has at most so many bytes, at least
+	// FirstIndex and at most LastIndex+1.
+	Tail(g GroupID, bytes int64) uint64
 	// Release tells that a durable checkpoint holds all entries up to index, which must be
 	// committed by what was appended.
 	Release(g GroupID, index uint64) error

@@ -32,6 +32,7 @@ type memLog struct {
 type memGroup struct {
 	hard    wal.HardState
 	base    wal.SnapshotMark // the entry before the first
+	mark    wal.SnapshotMark // the newest
 	entries []wal.Entry      // consecutive
 }
 
@@ -92,7 +93,7 @@ func (l *memLog) write(rec *wal.Record) error {
 	}
 	g.hard = r.HardState
 	if r.Snapshot != nil {
-		g.base, g.entries = *r.Snapshot, nil
+		g.base, g.mark, g.entries = *r.Snapshot, *r.Snapshot, nil
 	}
 	if len(r.Entries) == 0 {
 		return nil
@@ -181,6 +182,17 @@ func (l *memLog) LastIndex(id GroupID) uint64 {
 		last += uint64(len(g.entries))
 	}
 	return last
+}
+
+func (l *memLog) Tail(id GroupID, bytes int64) uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	g := l.state[id]
+	at := len(g.entries)
+	for ; at > 0 && bytes >= int64(len(g.entries[at-1].Data)); at-- {
+		bytes -= int64(len(g.entries[at-1].Data))
+	}
+	return g.base.Index + 1 + uint64(at)
 }
 
 func (l *memLog) Seal() error {

@@ -2,6 +2,7 @@ package raft
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -34,8 +35,10 @@ type machine struct {
 	leading []Term
 	confs   []Index
 
-	caughtUp int
-	onApply  func(id uint64)
+	caughtUp, installed int
+
+	onApply func(id uint64)
+	vault   *vault
 }
 
 func (m *machine) Apply(tag Term, entries []Entry) {
@@ -94,6 +97,24 @@ func (m *machine) Leading(term Term) {
 	m.leading = append(m.leading, term)
 }
 
+func (m *machine) Install(tag Term, c *Checkpoint) (Charter, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	from := m.vault.fetched[c.Index]
+	switch {
+	case from == nil || from.term != c.Term:
+		return Charter{}, errors.New("nothing was fetched")
+	case from.applied <= m.applied:
+		m.t.Errorf("checkpoint %d installed after %d", from.applied, m.applied)
+	}
+	m.tag = max(m.tag, tag)
+	m.applied, m.term, m.conf, m.charter = from.applied, from.term, from.conf, from.charter
+	m.ids = slices.Clone(from.ids)
+	m.installed++
+	m.vault.newest = from
+	return m.charter, nil
+}
+
 func (m *machine) CaughtUp() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -105,7 +126,7 @@ func (m *machine) clone() *machine {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return &machine{
-		t: m.t, applied: m.applied, term: m.term, conf: m.conf, charter: m.charter,
+		t: m.t, applied: m.applied, term: m.term, conf: m.conf, charter: m.charter, vault: m.vault,
 		ids: slices.Clone(m.ids), leading: slices.Clone(m.leading),
 	}
 }
@@ -221,6 +242,8 @@ type node struct {
 	fatal   error
 	process uint64
 	onTake  func(Term)
+	vault   *vault // nil: no checkpoints
+	founded *machine
 }
 
 func newNode(t testing.TB) *node {
@@ -243,6 +266,7 @@ func (n *node) found(voters ...ReplicaID) *node {
 		n.t.Fatal(err)
 	}
 	n.machine = &machine{t: n.t, applied: seed.Index, term: seed.Term, conf: seed.ConfState}
+	n.founded = n.machine.clone()
 	return n
 }
 
@@ -274,7 +298,7 @@ func (n *node) tryStart() error {
 	if err != nil {
 		return err
 	}
-	n.group, err = n.host.AddGroup(GroupConfig{
+	config := GroupConfig{
 		ID:           testGroup,
 		Replica:      n.replica,
 		Applied:      n.machine.applied,
@@ -285,7 +309,12 @@ func (n *node) tryStart() error {
 		StateMachine: n.machine,
 		Proposer:     n.source,
 		Limits:       n.limits,
-	})
+	}
+	if n.vault != nil {
+		config.Source, config.Fetcher = n.vault, n.vault
+		n.machine.vault = n.vault
+	}
+	n.group, err = n.host.AddGroup(config)
 	return err
 }
 

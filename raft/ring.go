@@ -68,6 +68,12 @@ func (r *ring) truncate(index uint64) {
 	}
 }
 
+// reset lets go of everything; the next push is at next.
+func (r *ring) reset(next uint64) {
+	r.dropTo(r.next)
+	r.first, r.next = next, next
+}
+
 // get returns the entry at index, or nil if the ring does not hold it.
 func (r *ring) get(index uint64) *pb.Entry {
 	if index < r.first || index >= r.next {

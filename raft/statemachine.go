@@ -21,6 +21,10 @@ type StateMachine interface {
 	// confState (a marshalled raftpb.ConfState) is the configuration and c the charter from index on.
 	// All are to be stored together with the applied state.
 	SetConfState(index Index, confState []byte, c Charter)
+	// Install replaces the state by that of a checkpoint given to Group.Offer before, and returns the
+	// charter in it. Everything up to its index is applied then, though nobody knows what became of
+	// what was in flight. tag is as in Apply, and what holds of it there holds here. An error ends the host.
+	Install(tag Term, c *Checkpoint) (Charter, error)
 	// Leading reports that this replica led term when the batch just applied was handed out,
 	// and that the batch held the first entry of that term. Called at most once per term.
 	Leading(term Term)

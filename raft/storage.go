@@ -19,6 +19,9 @@ type storage struct {
 	// hard and conf are what the library starts from.
 	hard *pb.HardState
 	conf *pb.ConfState
+	// source has checkpoints for others, nil: there are none; want asks for one as of an index.
+	source CheckpointSource
+	want   func(least Index)
 
 	mu sync.Mutex
 	// floorIndex and floorTerm name the entry before the first one; guarded by mu.
@@ -26,6 +29,9 @@ type storage struct {
 	// ring.next is the index after the last entry. Entries in (floorIndex, ring.first) are
 	// read from the log. Guarded by mu.
 	ring ring
+	// confIndex is that of the newest configuration: no older checkpoint is of use to those in it. Guarded
+	// by mu.
+	confIndex uint64
 }
 
 // readError is the error of a failed read of the log. The library panics on any error that it
@@ -154,12 +160,6 @@ func newEntry(e *wal.Entry) *pb.Entry {
 	}
 }
 
-// Snapshot implements etcdraft.Storage. There is no way to send a checkpoint yet, and the
-// library asks again later.
-func (s *storage) Snapshot() (*pb.Snapshot, error) {
-	return nil, etcdraft.ErrSnapshotTemporarilyUnavailable
-}
-
 // append takes entries that are being handed to the writer. They replace what storage holds
 // from their first index on.
 func (s *storage) append(entries []*pb.Entry) {
@@ -181,18 +181,36 @@ func (s *storage) append(entries []*pb.Entry) {
 	}
 }
 
+// restore empties the log: a checkpoint holds everything up to index, and what follows is to come.
+func (s *storage) restore(index, term uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if index <= s.floorIndex {
+		panic(fmt.Sprintf("raft: checkpoint %d is below the log, which begins after %d", index, s.floorIndex))
+	}
+	s.floorIndex, s.floorTerm = index, term
+	s.ring.reset(index + 1)
+}
+
+// setConfIndex notes that the configuration is that of an entry.
+func (s *storage) setConfIndex(index uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.confIndex = max(s.confIndex, index)
+}
+
 // compact raises the floor to index, but leaves the entries that the ring holds anyway: they
-// cost nothing more and spare a lagging peer a checkpoint. It returns the new floor.
+// cost nothing more and spare a lagging peer a checkpoint. It returns the new floor, 0 if that is the old one.
 func (s *storage) compact(index uint64) (floor uint64, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	floor = min(index, s.ring.first-1)
 	if floor <= s.floorIndex {
-		return s.floorIndex, nil
+		return 0, nil
 	}
 	term, err := s.term(floor)
 	if err != nil {
-		return s.floorIndex, err
+		return 0, err
 	}
 	s.floorIndex, s.floorTerm = floor, term
 	return floor, nil

@@ -71,11 +71,23 @@ func TestStorageAgainstTwin(t *testing.T) {
 			"compact": func(t *rapid.T) {
 				index := rapid.Uint64Range(0, w.last()).Draw(t, "index")
 				floor, err := s.compact(index)
+				if floor == 0 {
+					floor = w.floor
+				}
 				if err != nil || floor > max(index, w.floor) || floor < w.floor {
 					t.Fatalf("compact(%d): %d, %v", index, floor, err)
 				}
 				floorTerm, _ := w.term(floor)
 				w.entries, w.floor, w.floorTerm = w.entries[floor-w.floor:], floor, floorTerm
+			},
+			"restore": func(t *rapid.T) {
+				mark := wal.SnapshotMark{Index: w.floor + rapid.Uint64Range(1, 40).Draw(t, "above"), Term: term}
+				s.restore(mark.Index, mark.Term)
+				rec := wal.Record{Group: testGroup, HardState: wal.HardState{Term: term}, Snapshot: &mark}
+				if err := l.Append(&rec); err != nil {
+					t.Fatal(err)
+				}
+				*w = twin{floor: mark.Index, floorTerm: mark.Term}
 			},
 			"entries": func(t *rapid.T) {
 				lo := rapid.Uint64Range(0, w.last()+2).Draw(t, "lo")

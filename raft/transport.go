@@ -60,6 +60,10 @@ func shapeFault(m *pb.Message) string {
 	switch m.GetType() {
 	case pb.MsgApp:
 		return entriesFault(m)
+	case pb.MsgSnap:
+		if why := snapshotFault(m); why != "" {
+			return why
+		}
 	case pb.MsgVote, pb.MsgPreVote, pb.MsgVoteResp, pb.MsgPreVoteResp, pb.MsgAppResp, pb.MsgTimeoutNow:
 		if m.GetTerm() == 0 {
 			return "no term"

@@ -72,7 +72,7 @@ func TestAdmit(t *testing.T) {
 		"proposal":                   {message(pb.MsgProp, nil), false},
 		"transfer":                   {message(pb.MsgTransferLeader, nil), false},
 		"forget leader":              {message(pb.MsgForgetLeader, nil), false},
-		"snapshot":                   {message(pb.MsgSnap, nil), false},
+		"snapshot of nothing":        {message(pb.MsgSnap, nil), false},
 		"hup":                        {message(pb.MsgHup, nil), false},
 		"storage append response":    {message(pb.MsgStorageAppendResp, nil), false},
 		"storage apply response":     {message(pb.MsgStorageApplyResp, nil), false},

@@ -8,6 +8,8 @@ import (
 
 	etcdraft "go.etcd.io/raft/v3"
 	pb "go.etcd.io/raft/v3/raftpb"
+
+	"github.com/primatomic/primatomic/wal"
 )
 
 // turn steps everything that has come for the group, takes proposals, and hands out at most
@@ -27,10 +29,13 @@ func (g *Group) turn(now time.Duration) {
 		g.ticks++
 		g.node.Tick()
 		g.showPeers()
+		g.followSnapshots()
 	}
+	g.reportLost()
 	g.campaignAlone()
 	g.takeOffice(now)
 	g.takeOrders()
+	g.takeOffer()
 	g.mail.reset()
 	g.startRead()
 	asked := g.propose()
@@ -74,14 +79,12 @@ func (g *Group) endOnReadError() {
 // stepCompletions gives the library what the writer and the apply worker have done.
 func (g *Group) stepCompletions() {
 	for i := range g.mail.appended {
-		done := &g.mail.appended[i]
-		g.appends--
-		if done.entries {
-			g.entryAppends--
+		if done := &g.mail.appended[i]; !g.hold(done) {
+			g.stepAppended(done)
 		}
-		for _, m := range done.responses {
-			g.step(m)
-		}
+	}
+	if done := g.mail.install; done != nil {
+		g.finishInstall(done)
 	}
 	if e := g.mail.conf; e != nil {
 		g.applyConfChange(e)
@@ -99,6 +102,20 @@ func (g *Group) stepCompletions() {
 		g.settleConfChange(done)
 		g.settleReads(done)
 		g.settleMember(done)
+	}
+}
+
+// stepAppended gives the library what follows from a durable append.
+func (g *Group) stepAppended(done *appendDone) {
+	g.appends--
+	if done.entries {
+		g.entryAppends--
+	}
+	if len(done.outbound) > 0 {
+		g.host.transport.Send(g.id, done.outbound)
+	}
+	for _, m := range done.responses {
+		g.step(m)
 	}
 }
 
@@ -125,6 +142,10 @@ func (g *Group) stepMessages() {
 			return
 		}
 		if m.GetType() == pb.MsgReadIndex && !(g.serves() && g.stillLeads()) {
+			continue
+		}
+		if m.GetType() == pb.MsgSnap {
+			g.heedSnapshot(m)
 			continue
 		}
 		entries += len(m.GetEntries())
@@ -267,6 +288,7 @@ func (g *Group) handOut() {
 	rd := g.node.Ready()
 	before := g.hard
 	g.follow(&rd)
+	g.followSnapshot(&rd)
 	g.publish()
 	outbound := rd.Messages
 	for n := len(outbound); n > 0 && etcdraft.IsLocalMsgTarget(outbound[n-1].GetTo()); n-- {
@@ -329,8 +351,10 @@ func (g *Group) setRole(leader ReplicaID, role Role) {
 
 // handOutAppend gives a MsgStorageAppend to the writer. voted: term or vote have changed.
 func (g *Group) handOutAppend(m *pb.Message, voted bool) {
-	if m.GetSnapshot() != nil {
-		panic("raft: a snapshot was accepted, but none can be installed")
+	var mark *wal.SnapshotMark
+	if s := m.GetSnapshot(); s != nil {
+		mark = &wal.SnapshotMark{Index: s.GetMetadata().GetIndex(), Term: s.GetMetadata().GetTerm()}
+		g.storage.restore(mark.Index, mark.Term)
 	}
 	entries := m.GetEntries()
 	g.storage.append(entries)
@@ -342,14 +366,16 @@ func (g *Group) handOutAppend(m *pb.Message, voted bool) {
 		group:     g,
 		hard:      g.hard,
 		entries:   entries,
-		write:     len(entries) > 0 || m.Term != nil,
-		mandatory: len(entries) > 0 || voted,
+		write:     len(entries) > 0 || m.Term != nil || mark != nil,
+		mandatory: len(entries) > 0 || voted || mark != nil,
 		responses: m.GetResponses(),
+		mark:      mark,
 	})
 }
 
 // handOutApply gives a MsgStorageApply to the apply worker.
 func (g *Group) handOutApply(m *pb.Message) {
+	g.handedOut = Index(m.GetEntries()[len(m.GetEntries())-1].GetIndex())
 	g.applier.enqueue(applyOrder{
 		tag:      Term(g.hard.Term),
 		leads:    g.leads(),

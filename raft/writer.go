@@ -50,6 +50,7 @@ type appendOrder struct {
 	// it must be written in order.
 	write, mandatory bool
 	responses        []*pb.Message
+	mark             *wal.SnapshotMark // a checkpoint takes the place of the log; nil: none does
 }
 
 func (w *writer) enqueue(o appendOrder) {
@@ -165,7 +166,7 @@ func (w *writer) fill(o *appendOrder) {
 			Data:  e.GetData(),
 		})
 	}
-	w.record = wal.Record{Group: o.group.id, HardState: o.hard, Entries: entries}
+	w.record = wal.Record{Group: o.group.id, HardState: o.hard, Entries: entries, Snapshot: o.mark}
 }
 
 func (w *writer) stall(o *appendOrder, now time.Duration, err error) {
@@ -191,7 +192,7 @@ func (w *writer) syncNeeded(orders []appendOrder) bool {
 
 // deliver hands the responses of a durable append to the replicas they are for.
 func (w *writer) deliver(o *appendOrder) {
-	done := appendDone{entries: len(o.entries) > 0}
+	done := appendDone{entries: len(o.entries) > 0, mark: o.mark != nil}
 	var outbound []*pb.Message
 	for _, m := range o.responses {
 		if m.GetTo() == uint64(o.group.replica) {
@@ -200,7 +201,9 @@ func (w *writer) deliver(o *appendOrder) {
 			outbound = append(outbound, m)
 		}
 	}
-	if len(outbound) > 0 {
+	if done.mark {
+		done.outbound = outbound
+	} else if len(outbound) > 0 {
 		w.host.transport.Send(o.group.id, outbound)
 	}
 	o.group.inbox.put(func(m *mail) { m.appended = append(m.appended, done) })

@@ -46,10 +46,20 @@ func (s *Store) Apply(tag raft.Term, entries []raft.Entry) {
 }
 
 // passOver takes back the writes that were proposed for a term that has ended: the log holds an entry of a later
-// term before them, so as they were sent they can never be applied.
+// term before them, so as they were sent they can never be applied. Of those that were on their way when a checkpoint
+// was installed nobody knows.
 func (s *Store) passOver(term raft.Term) {
-	if passed := s.waiters.takeBelow(term); len(passed) > 0 {
-		s.batcher.putBack(passed)
+	passed := s.waiters.takeBelow(term)
+	certain := passed[:0]
+	for _, w := range passed {
+		if w.jumped {
+			w.run.lose(w.op)
+		} else {
+			certain = append(certain, w)
+		}
+	}
+	if len(certain) > 0 {
+		s.batcher.putBack(certain)
 	}
 }
 

@@ -83,6 +83,7 @@ type Store struct {
 	replaying bool
 	replayed  chan struct{} // closed when the replay is over: before that nothing may be read
 
+	arrivals        arrivals
 	checkpoints     checkpoints
 	sinceCheckpoint atomic.Int64 // bytes of log applied that no checkpoint holds, complete or being written
 }

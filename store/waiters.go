@@ -8,9 +8,10 @@ import (
 
 // waiter is a write on its way through the log: the place in a run where its answer belongs.
 type waiter struct {
-	run  *run
-	op   int
-	term raft.Term // for which it was proposed
+	run    *run
+	op     int
+	term   raft.Term // for which it was proposed
+	jumped bool      // a checkpoint was installed since: its entry may be among those that nobody here has seen
 }
 
 // waiters finds a waiter by the sequence of its origin. Sequences are given out one after the other and
@@ -74,6 +75,17 @@ func (ws *waiters) takeBelow(term raft.Term) []waiter {
 	}
 	ws.advance()
 	return passed
+}
+
+// jump notes that a checkpoint was installed.
+func (ws *waiters) jump() {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	for q := ws.first; q < ws.next; q++ {
+		if w := ws.slot(q); w.run != nil {
+			w.jumped = true
+		}
+	}
 }
 
 func (ws *waiters) slot(q uint64) *waiter { return &ws.slots[q&uint64(len(ws.slots)-1)] }

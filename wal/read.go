@@ -37,6 +37,36 @@ func (l *Log) LastIndex(id GroupID) uint64 {
 	return 0
 }
 
+// Tail returns the index of the oldest entry of a group from which on the log, with what other groups have in
+// it, has at most so many bytes, to within a few KiB. It is at least FirstIndex, and LastIndex+1 if even the
+// last entry is too large.
+func (l *Log) Tail(id GroupID, bytes int64) uint64 {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	g := l.groups[id]
+	if g == nil {
+		return 1
+	}
+	index := g.last + 1
+	seg, behind := len(l.segs)-1, l.end // bytes from the start of segs[seg] to the end
+	for i := len(g.anchors) - 1; i >= 0; i-- {
+		a := g.anchors[i]
+		for l.segs[seg].seq > a.seq {
+			seg--
+			behind += l.segs[seg].size - headerBytes
+		}
+		for l.segs[seg].seq < a.seq { // what was rewritten stands behind what came later
+			behind -= l.segs[seg].size - headerBytes
+			seg++
+		}
+		if behind-int64(a.off) > bytes {
+			break
+		}
+		index = a.first
+	}
+	return max(index, g.base.Index+1)
+}
+
 // Term returns the term of an entry from FirstIndex-1 to LastIndex.
 func (l *Log) Term(id GroupID, index uint64) (uint64, error) {
 	l.mu.RLock()

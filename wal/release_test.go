@@ -188,3 +188,37 @@ func TestReadersBesideWriter(t *testing.T) {
 		t.Fatalf("%q are left, %v", names, err)
 	}
 }
+
+// The tail of a group begins where the log behind it has as many bytes as were asked for, over segments,
+// and beside another group, and after the group's entries were written again.
+func TestTail(t *testing.T) {
+	mem := vfs.NewMem(1)
+	l, _ := mustOpen(t, testOptions(mem))
+	if got := l.Tail(1, 1000); got != 1 {
+		t.Fatalf("tail of a group without a log: %d", got)
+	}
+	for i := uint64(1); i <= 200; i++ {
+		must(t, l.Append(record(1, 1, i, 1, 1000)))
+		must(t, l.Append(record(2, 1, i, 1, 1000)))
+		must(t, l.Sync())
+	}
+	each := uint64(2 * (1000 + tableOffset + rowBytes))
+	for _, entries := range []uint64{0, 1, 10, 50, 150} {
+		got := l.Tail(1, int64(entries*each))
+		if want := 201 - entries; got < want || got > want+5+entries/8 { // segments have some room left at their ends
+			t.Fatalf("tail of %d entries begins at %d, want %d", entries, got, want)
+		}
+	}
+	if got := l.Tail(1, 1<<40); got != 1 {
+		t.Fatalf("tail without a bound: %d", got)
+	}
+	must(t, l.Release(1, 190))
+	if got := l.Tail(1, 1<<40); got != 191 {
+		t.Fatalf("tail of what is left: %d", got)
+	}
+	must(t, l.Rewrite(1))
+	must(t, l.Append(record(1, 1, 201, 1, 1000)))
+	if got := l.Tail(1, int64(20*each)); got != 191 {
+		t.Fatalf("tail of what was written again: %d", got)
+	}
+}
