@@ -91,6 +91,9 @@ func (g *Group) stepCompletions() {
 	}
 	for i := range g.mail.applied {
 		done := &g.mail.applied[i]
+		if done.charter.Serving != g.charter.Serving { // who was asked before may not have been ready to answer
+			g.reads.interrupt()
+		}
 		g.appliedIndex = done.index
 		g.setCharter(done.charter)
 		g.unappliedBytes = max(0, g.unappliedBytes-done.bytes)

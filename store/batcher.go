@@ -39,13 +39,15 @@ type batcher struct {
 	term     raft.Term     // of the latest Take; guarded by mu
 	ticking  int64         // log time of the tick on its way in that term, 0 for none; guarded by mu
 	tickDue  int64         // a reader waits for log time to reach this, 0 for none; guarded by mu
-	tickedAt time.Duration // boot clock at the latest tick; guarded by mu
+	tickedAt time.Duration // boot clock when the latest tick was ordered here, or asked of the leader; guarded by mu
 	lastTick tick          // of the latest Take; guarded by mu
 
-	foreign      []foreign // calls of other nodes that wait for the log, in order; guarded by mu
-	foreignBytes int       // guarded by mu
-	lastForeign  []foreign // what the latest Take put into entries; guarded by mu
-	foreignFirst bool      // of the latest entry, so that neither kind keeps the other waiting; guarded by mu
+	foreign      []foreign     // calls of other nodes that wait for the log, in order; guarded by mu
+	foreignBytes int           // guarded by mu
+	refusedTerm  raft.Term     // for which a leader has last refused calls; guarded by mu
+	refusedUntil time.Duration // boot clock before which no more are sent to it; guarded by mu
+	lastForeign  []foreign     // what the latest Take put into entries; guarded by mu
+	foreignFirst bool          // of the latest entry, so that neither kind keeps the other waiting; guarded by mu
 }
 
 // tick is an entry's order to remove expired keys.
@@ -265,6 +267,9 @@ func (b *batcher) ticked(now int64) {
 	b.mu.Lock()
 	if b.ticking != 0 && b.ticking <= now {
 		b.ticking = 0
+	}
+	if b.tickDue <= now {
+		b.tickDue = 0
 	}
 	b.mu.Unlock()
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/primatomic/primatomic/raft"
 )
@@ -26,7 +27,10 @@ func (b *batcher) Forward(term raft.Term, leader raft.ReplicaID) (again bool) {
 	b.mu.Lock()
 	left := b.foreign
 	b.foreign, b.foreignBytes = nil, 0
-	refused, again := b.sendAll(term, uint64(leader))
+	var refused []waiter
+	if again = term == b.refusedTerm && b.store.source.Boot() < b.refusedUntil; !again {
+		refused, again = b.sendAll(term, uint64(leader))
+	}
 	b.mu.Unlock()
 	b.store.refuseForeign(left)
 	for _, w := range refused {
@@ -48,8 +52,11 @@ func (b *batcher) sendAll(term raft.Term, leader uint64) (refused []waiter, agai
 	if b.tickDue == 0 {
 		return nil, false
 	}
-	// Asked for again until it has come: the leader may have changed.
-	_ = courier.Send(leader, newPacket(nil, packetTick, uint64(term), uint64(b.tickDue)))
+	// It is asked for again until it has come: the leader may have changed.
+	if boot := b.store.source.Boot(); boot-b.tickedAt >= tickInterval {
+		b.tickedAt = boot
+		_ = courier.Send(leader, newPacket(nil, packetTick, uint64(term), uint64(b.tickDue)))
+	}
 	return nil, true
 }
 
@@ -170,15 +177,29 @@ func (s *Store) takeRefusal(term raft.Term, first, count uint64) {
 		}
 		back = append(back, w)
 	}
+	s.batcher.refusedBy(term)
 	if len(back) > 0 {
 		s.batcher.putBack(back)
 	}
+}
+
+// refusalPause is how long a leader that has refused calls is left alone: it leads no longer, though this node has
+// not heard of that yet, or has too much.
+const refusalPause = 20 * time.Millisecond
+
+func (b *batcher) refusedBy(term raft.Term) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.refusedTerm, b.refusedUntil = term, b.store.source.Boot()+refusalPause
 }
 
 // takeTick sees to it that log time reaches what another node's reader waits for, but no later than this leader's
 // own clock: a read must not make a key expire early.
 func (s *Store) takeTick(term raft.Term, due uint64) {
 	now := s.clock.read()
+	if due <= uint64(s.state.LogTime()) { // it has come meanwhile
+		return
+	}
 	if led, leader := s.group.Leader(); led == term && uint64(leader) == s.node {
 		s.batcher.wantTick(int64(min(due, uint64(now))))
 	}

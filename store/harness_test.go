@@ -33,6 +33,10 @@ type node struct {
 	limits  Limits
 	process uint64
 
+	id     raft.ReplicaID
+	voters []raft.ReplicaID
+	wire   *wire // to the others; nil: there are none
+
 	log   *wal.Log
 	host  *raft.Host
 	group *raft.Group
@@ -57,6 +61,9 @@ func (n *node) openOn(c clock.Clock, segmentBytes int64) {
 	if n.fs == nil {
 		n.fs = vfs.NewMem(1)
 	}
+	if n.id == 0 {
+		n.id, n.voters = 1, []raft.ReplicaID{1}
+	}
 	n.process++
 	logger := slog.New(slog.DiscardHandler)
 	fatal := func(err error) { n.fatal = err }
@@ -64,11 +71,11 @@ func (n *node) openOn(c clock.Clock, segmentBytes int64) {
 		FS: n.fs, Dir: "wal", SegmentBytes: segmentBytes, Inline: true, Random: rand.NewChaCha8([32]byte{1}),
 	})
 	n.must(err)
-	founding, err := raft.Founding(1)
+	founding, err := raft.Founding(n.voters...)
 	n.must(err)
 	n.store, err = Open(Options{
-		Group: testGroup, Dir: n.dir, Node: 1, Process: n.process, Clock: c, Logger: logger,
-		Limits: n.limits, Seed: 1, Fatal: fatal,
+		Group: testGroup, Dir: n.dir, Node: uint64(n.id), Process: n.process, Clock: c, Logger: logger,
+		Limits: n.limits, Seed: 1, Fatal: fatal, Courier: n.courier(),
 	}, founding, [16]byte{7})
 	n.must(err)
 	term, index, conf := n.store.Position()
@@ -78,11 +85,11 @@ func (n *node) openOn(c clock.Clock, segmentBytes int64) {
 		n.must(err)
 	}
 	n.host, err = raft.NewHost(raft.HostConfig{
-		Log: l, Clock: c, Logger: logger, Process: n.process, Fatal: fatal,
+		Log: l, Clock: c, Logger: logger, Process: n.process, Fatal: fatal, Transport: n.transport(),
 	})
 	n.must(err)
 	n.group, err = n.host.AddGroup(raft.GroupConfig{
-		ID: testGroup, Replica: 1, Applied: index, AppliedTerm: term, ConfState: conf, HardState: hard,
+		ID: testGroup, Replica: n.id, Applied: index, AppliedTerm: term, ConfState: conf, HardState: hard,
 		Charter: n.store.Charter(), StateMachine: n.store, Proposer: n.store.Proposer(),
 	})
 	n.must(err)
