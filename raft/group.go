@@ -56,6 +56,10 @@ type Group struct {
 	appliedIndex Index
 	// ownTerm is the last term that this replica led and applied an entry of.
 	ownTerm Term
+	// replayEnd is the index up to which the log was known as committed at the start; caughtUp: the apply
+	// worker was told that it has come there.
+	replayEnd Index
+	caughtUp  bool
 	// campaign: a lone voter that was just started need not wait for an election timeout.
 	campaign bool
 	// appends and entryAppends count the MsgStorageAppends at the writer, and those of them
@@ -65,7 +69,6 @@ type Group struct {
 	// former leaders count down too, so it is a low estimate; it never falls below 0.
 	unappliedBytes int
 	reads          readQueue
-	caughtUp       bool // the apply worker was told that the replay is over
 	lease          lease
 	tenure         tenure
 	transfer       transfer

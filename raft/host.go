@@ -153,6 +153,7 @@ func (h *Host) newGroup(c *GroupConfig) (*Group, error) {
 		appliedIndex: c.Applied,
 		charter:      c.Charter,
 		campaign:     true,
+		replayEnd:    Index(s.hard.GetCommit()),
 	}
 	g.hard.Term, g.hard.Vote, g.hard.Commit = s.hard.GetTerm(), s.hard.GetVote(), s.hard.GetCommit()
 	g.inbox.bytesMax = c.Limits.InboxBytesMax
@@ -167,7 +168,6 @@ func (h *Host) newGroup(c *GroupConfig) (*Group, error) {
 	}
 	g.shownCharter.Store(&g.charter)
 	g.shownPeers.Store(new([]Peer))
-	g.inbox.joinRead() // the first read tells when the replay is over
 	g.publish()
 	return g, nil
 }

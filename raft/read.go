@@ -20,7 +20,6 @@ type readQueue struct {
 	issueAt int      // Group.ticks at the newest request
 	seq     uint64   // of the newest request
 	stamp   int64    // that came with the newest answer of a leader
-	served  bool     // a read was served since the start
 	// confirmed are in the order of their requests.
 	confirmed []confirmedRead
 }
@@ -149,7 +148,6 @@ func (q *readQueue) finish(applied Index) {
 		if c.index <= applied {
 			c.pending.stamp = c.stamp
 			c.pending.resolve(nil)
-			q.served = true
 		} else {
 			left = append(left, c)
 		}

@@ -28,9 +28,8 @@ type StateMachine interface {
 	// Leading reports that this replica led term when the batch just applied was handed out,
 	// and that the batch held the first entry of that term. Called at most once per term.
 	Leading(term Term)
-	// CaughtUp reports that this replica has applied everything that was acknowledged anywhere when
-	// it was first able to ask: what follows is no replay. Called once, on a replica that leads after
-	// Leading.
+	// CaughtUp reports that this replica has applied everything that its log knew as committed when it
+	// was started: what follows is no replay. Called once.
 	CaughtUp()
 }
 

@@ -41,7 +41,7 @@ func (g *Group) turn(now time.Duration) {
 	asked := g.propose()
 	g.handOut()
 	g.reads.finish(g.appliedIndex)
-	if g.reads.served && !g.caughtUp {
+	if g.appliedIndex >= g.replayEnd && !g.caughtUp {
 		g.caughtUp = true
 		g.applier.catchUp()
 	}

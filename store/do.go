@@ -39,7 +39,11 @@ func (s *Store) do(
 		from, selected := out.Mark(), session.Namespace
 		switch s.gate(ctx, session, c, out, nil) {
 		case read:
-			s.answer(&p, c, out)
+			if session.Stale {
+				s.answerStale(&p, c, out)
+			} else {
+				s.answer(&p, c, out)
+			}
 			settleSelect(session, c, selected, out.Bytes()[from:])
 		case write:
 			r, following := s.newRun(out), calls[n+1:]

@@ -197,7 +197,7 @@ func (b *batcher) refusedBy(term raft.Term) {
 // own clock: a read must not make a key expire early.
 func (s *Store) takeTick(term raft.Term, due uint64) {
 	now := s.clock.read()
-	if due <= uint64(s.state.LogTime()) { // it has come meanwhile
+	if due <= uint64(s.state().LogTime()) { // it has come meanwhile
 		return
 	}
 	if led, leader := s.group.Leader(); led == term && uint64(leader) == s.node {

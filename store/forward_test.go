@@ -188,14 +188,14 @@ func TestFollowerAsksForTick(t *testing.T) {
 	inTrio(t, 9, func(t *testing.T, c *trio) {
 		leader, f := c.leader(), c.followers()[0]
 		expect(t, c.do(leader, "SET k v PX 50"), "+OK ")
-		before := leader.store.state.LogTime()
+		before := leader.store.state().LogTime()
 		for _, n := range c.nodes { // nobody has a turn in between
 			n.clock.Jump(60 * time.Millisecond)
 		}
 		p := f.session().start("GET k")
 		c.settle()
 		expect(t, p.answers(t), "$-1 ")
-		if after := f.store.state.LogTime(); after < before+50 {
+		if after := f.store.state().LogTime(); after < before+50 {
 			t.Errorf("log time %d after %d: the follower answered by itself", after, before)
 		}
 	})

@@ -9,6 +9,22 @@ import (
 	"github.com/primatomic/primatomic/raft"
 )
 
+// answerStale answers a read from this node's memory as it is, by the log time that it has applied.
+func (s *Store) answerStale(p *patience, c *command.Call, out *command.Reply) {
+	if s.failed.Load() {
+		out.Error(errStopping)
+		return
+	}
+	if err := s.awaitReplay(p); err != nil {
+		out.Error(err)
+		return
+	}
+	_, err := s.state().Read(c.Credential, c.Namespace, 0, func(v *engine.View) { c.Spec.Read(v, c, out) })
+	if err != nil {
+		out.Error(engineError(err))
+	}
+}
+
 // answer answers a read from memory, at a read point taken now.
 func (s *Store) answer(p *patience, c *command.Call, out *command.Reply) {
 	now, err := s.readPoint(p)

@@ -154,14 +154,12 @@ func (s *Store) SetConfState(index raft.Index, confState []byte, charter raft.Ch
 	s.applied.Index, s.applied.ConfState, s.applied.Charter = index, confState, charter
 }
 
-// Leading ends the replay: the log as it was when this node came to lead has been applied. See
-// raft.StateMachine.
+// Leading makes log time begin where former leaders have left it. See raft.StateMachine.
 func (s *Store) Leading(raft.Term) {
-	s.endReplay()
 	s.clock.raise(s.state().LogTime())
 }
 
-// CaughtUp ends the replay of a node that follows. See raft.StateMachine.
+// CaughtUp ends the replay: what the log knew as committed at the start has been applied. See raft.StateMachine.
 func (s *Store) CaughtUp() { s.endReplay() }
 
 func (s *Store) endReplay() {
