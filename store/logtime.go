@@ -15,6 +15,7 @@ import (
 type logClock struct {
 	source clock.Clock
 	last   atomic.Int64 // the latest stamp, ns since the epoch
+	offset atomic.Int64 // ns by which the wall clock is corrected
 
 	mu      sync.Mutex
 	slewing bool          // the wall clock is behind last; guarded by mu
@@ -23,9 +24,12 @@ type logClock struct {
 
 func newLogClock(source clock.Clock) *logClock { return &logClock{source: source} }
 
+// wall returns the wall clock, corrected, in ns since the epoch.
+func (c *logClock) wall() int64 { return c.source.Now().UnixNano() + c.offset.Load() }
+
 // read returns log time without stamping: cheap enough for every read.
 func (c *logClock) read() int64 {
-	if wall := c.source.Now().UnixNano(); wall >= c.last.Load() {
+	if wall := c.wall(); wall >= c.last.Load() {
 		return wall / int64(time.Millisecond)
 	}
 	return c.stamp()
@@ -35,7 +39,7 @@ func (c *logClock) read() int64 {
 func (c *logClock) stamp() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	wall, last := c.source.Now().UnixNano(), c.last.Load()
+	wall, last := c.wall(), c.last.Load()
 	if !c.slewing && wall >= last {
 		c.last.Store(wall)
 		return wall / int64(time.Millisecond)
@@ -59,3 +63,7 @@ func (c *logClock) raise(ms int64) {
 		c.last.Store(t)
 	}
 }
+
+// CorrectClock has log time follow this node's wall clock with a correction, which is for a clock that is known to
+// be wrong. It holds until the next call.
+func (s *Store) CorrectClock(by time.Duration) { s.clock.offset.Store(int64(by)) }

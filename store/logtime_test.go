@@ -87,3 +87,23 @@ func TestLogTimeNeverGoesBack(t *testing.T) {
 		})
 	})
 }
+
+// A clock that is known to be wrong is followed with its correction, and still never back.
+func TestLogTimeOfACorrectedClock(t *testing.T) {
+	fake := clock.NewFake(epoch)
+	c := newLogClock(fake)
+	start := epoch.UnixMilli()
+	fake.Jump(time.Hour)
+	c.offset.Store(int64(-time.Hour))
+	if got := c.read() - start; got != 0 {
+		t.Errorf("read %d ms, want 0", got)
+	}
+	fake.Advance(time.Second)
+	if got := c.stamp() - start; got != 1000 {
+		t.Errorf("stamped %d ms, want 1000", got)
+	}
+	c.offset.Store(int64(-2 * time.Hour))
+	if got := c.stamp() - start; got < 1000 {
+		t.Errorf("stamped %d ms after 1000", got)
+	}
+}
