@@ -72,6 +72,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	}
 	if err == nil {
 		s.watchDisk(background)
+		s.watchClock(background)
 		err = s.open(keys)
 	}
 	if err != nil {
@@ -158,6 +159,15 @@ func (s *Server) watchDisk(ctx context.Context) {
 	}
 	guard.look()
 	s.running.Go(func() { every(ctx, clock.System, diskInterval, guard.look) })
+}
+
+// watchClock holds the wall clock against the other voters', from before this node can lead.
+func (s *Server) watchClock(ctx context.Context) {
+	if s.core.alone() {
+		return
+	}
+	guard := &clockGuard{cluster: s.core.cluster, group: s.core.group, store: s.core.store, logger: s.logger}
+	s.running.Go(func() { every(ctx, clock.System, clockInterval, guard.look) })
 }
 
 // watch starts what runs beside the doors.
