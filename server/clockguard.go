@@ -9,8 +9,8 @@ import (
 	"github.com/primatomic/primatomic/store"
 )
 
-// clockInterval is how often this node's wall clock is held against the other voters'. It is well below what a new leader
-// waits before it serves, so that no leader stamps an entry by a clock that was not looked at.
+// clockInterval is how often this node's wall clock is held against the other voters'. It is well below what a new
+// leader waits before it serves, so that no leader stamps an entry by a clock that was not looked at.
 const clockInterval = 100 * time.Millisecond
 
 // clockGuard keeps a wrong wall clock from becoming log time.
@@ -29,8 +29,8 @@ func (g *clockGuard) look() {
 	if wrong := by != 0; wrong != g.wrong {
 		g.wrong = wrong
 		if wrong {
-			g.logger.Error("the wall clock of this node is wrong: times to live go by those of the other voters; set it right",
-				"ahead", -by)
+			g.logger.Error("the wall clock of this node is wrong: set it right. "+
+				"Until then times to live go by those of the other voters", "ahead", -by)
 			return
 		}
 		g.logger.Info("the wall clock of this node agrees with the other voters' again")

@@ -163,7 +163,7 @@ func (s *Server) watchDisk(ctx context.Context) {
 
 // watchClock holds the wall clock against the other voters', from before this node can lead.
 func (s *Server) watchClock(ctx context.Context) {
-	if s.core.alone() {
+	if s.core.cluster.Transport() == nil {
 		return
 	}
 	guard := &clockGuard{cluster: s.core.cluster, group: s.core.group, store: s.core.store, logger: s.logger}
