@@ -3,6 +3,8 @@ package raft
 import (
 	"testing"
 	"time"
+
+	pb "go.etcd.io/raft/v3/raftpb"
 )
 
 // Whoever follows a known leader has its proposer forward what waits, and asks it again only when there
@@ -105,5 +107,36 @@ func TestCaughtUpIsToldOnce(t *testing.T) {
 		if told := c.nodes[id].machine.caughtUp; told != 1 {
 			t.Errorf("replica %d was told %d times", id, told)
 		}
+	}
+}
+
+// A leader that holds a lease answers a peer's read without a round of its own; one that does not asks a majority.
+func TestPeersReadUnderTheLease(t *testing.T) {
+	w := newQuickWorld(t, noPlant)
+	leader := w.leader()
+	follower, _ := w.others(leader)
+	w.until("rest", func() bool { return len(w.wire) == 0 })
+	ask := func() (asked, rounds int) {
+		p := follower.group.StartRead()
+		w.hold = func(l letter) bool {
+			switch {
+			case l.message.GetType() == pb.MsgReadIndex && l.from == follower.replica:
+				asked++
+			case l.message.GetType() == pb.MsgHeartbeat && len(l.message.GetContext()) > 0:
+				rounds++
+			}
+			return false
+		}
+		w.until("the read is served", func() bool { return done(p) })
+		w.hold = nil
+		return asked, rounds
+	}
+	if asked, rounds := ask(); asked == 0 || rounds != 0 {
+		t.Errorf("under a lease: asked %d times, %d messages of rounds", asked, rounds)
+	}
+	p := leader.group.StartReads(Reads{Mode: ReadByQuorum, Lease: DefaultReads.Lease})
+	w.until("there are no leases", func() bool { return done(p) })
+	if asked, rounds := ask(); asked == 0 || rounds == 0 {
+		t.Errorf("without a lease: asked %d times, %d messages of rounds", asked, rounds)
 	}
 }

@@ -144,7 +144,7 @@ func (g *Group) stepMessages() {
 			g.host.fail(err)
 			return
 		}
-		if m.GetType() == pb.MsgReadIndex && !(g.serves() && g.stillLeads()) {
+		if m.GetType() == pb.MsgReadIndex && (!g.serves() || !g.stillLeads() || g.answerLeased(m)) {
 			continue
 		}
 		if m.GetType() == pb.MsgSnap {
