@@ -42,6 +42,17 @@ func Codes() []Code {
 	return codes
 }
 
+var codeNames = [codeCount]string{
+	OK: "ok", Invalid: "invalid", WrongType: "wrong_type", NoKey: "no_key", NoNamespace: "no_namespace",
+	NamespaceTaken: "namespace_taken", NoAuth: "no_auth", WrongPass: "wrong_pass", NoPerm: "no_perm",
+	NoProto: "no_proto", ExecAbort: "exec_abort", TooLarge: "too_large", Quota: "quota",
+	OutOfMemory: "out_of_memory", DiskFull: "disk_full", NotApplied: "not_applied", Loading: "loading",
+	Uncertain: "uncertain", Precondition: "precondition", Unsupported: "unsupported", Internal: "internal",
+}
+
+// String returns the code's name in metrics.
+func (c Code) String() string { return codeNames[c] }
+
 // Prefix returns the first word of the RESP error line.
 func (c Code) Prefix() string {
 	switch c {

@@ -6,6 +6,7 @@ import "fmt"
 type Registry struct {
 	rows   []*Spec // in order of declaration
 	byName map[string]*Spec
+	count  int // rows, with subcommands
 }
 
 // NewRegistry builds the registry of all commands. It panics on a row that contradicts itself or
@@ -32,14 +33,24 @@ func (g *Registry) add(spec *Spec) {
 	for _, sub := range spec.Sub {
 		sub.parent = spec
 		sub.derive()
+		sub.ordinal = g.nextOrdinal()
 	}
 	spec.derive()
 	if err := spec.check(); err != nil {
 		panic(err)
 	}
+	spec.ordinal = g.nextOrdinal()
 	g.rows = append(g.rows, spec)
 	g.byName[spec.Name] = spec
 }
+
+func (g *Registry) nextOrdinal() int {
+	g.count++
+	return g.count
+}
+
+// Ordinals returns the bound below which all ordinals of the registry are.
+func (g *Registry) Ordinals() int { return g.count + 1 }
 
 // nameMax bounds the names that can be found: longer ones are unknown without a look.
 const nameMax = 32

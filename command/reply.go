@@ -14,10 +14,14 @@ type Reply struct {
 	buf   []byte
 	proto int
 	code  Code
+	tally *ErrorTally
 }
 
 // NewReply returns an empty reply in the given protocol, 2 or 3, that appends to buf.
 func NewReply(proto int, buf []byte) *Reply { return &Reply{buf: buf[:0], proto: proto} }
+
+// CountErrors has the errors that are appended from now on counted. nil ends it.
+func (r *Reply) CountErrors(tally *ErrorTally) { r.tally = tally }
 
 // SetProto changes the protocol of what is appended from now on.
 func (r *Reply) SetProto(proto int) { r.proto = proto }
@@ -61,6 +65,7 @@ func (r *Reply) OK() { r.buf = append(r.buf, "+OK\r\n"...) }
 // Error appends an error and notes its code.
 func (r *Reply) Error(e *Error) {
 	r.code = e.Code
+	r.tally.count(e.Code)
 	r.buf = append(r.buf, '-')
 	r.buf = append(r.buf, e.Code.Prefix()...)
 	r.buf = append(r.buf, ' ')

@@ -45,7 +45,8 @@ type Spec struct {
 	// left out of COMMAND and HELP, so that clients which look for a command do not find it.
 	Unsupported string
 
-	parent *Spec // of a subcommand; set by the registry
+	parent  *Spec // of a subcommand; set by the registry
+	ordinal int   // set by the registry; 0 of a row that is in none
 	derived
 }
 
@@ -79,6 +80,10 @@ func (s *Spec) FullName() string {
 	}
 	return s.Name
 }
+
+// Ordinal numbers the rows of a registry, subcommands included, from 1 on; it is below Registry.Ordinals. It
+// means nothing beyond this process.
+func (s *Spec) Ordinal() int { return s.ordinal }
 
 // Flags say what the gate and COMMAND INFO need to know of a command beyond its class.
 type Flags uint16

@@ -72,6 +72,9 @@ func (s *State) Memory() int64 {
 	return s.bytes.Load() + s.keys.Load()*keyOverhead + namespaces*namespaceOverhead
 }
 
+// NamespaceCount returns how many namespaces there are, numbered databases that were written to included.
+func (s *State) NamespaceCount() int { return s.registry.Load().byID.Len() }
+
 // Namespaces calls fn for every namespace, by id, until it returns false.
 func (s *State) Namespaces(fn func(Info) bool) {
 	s.mu.RLock()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/primatomic/primatomic/command"
@@ -38,9 +39,10 @@ const (
 type Options struct {
 	Executor       command.Executor
 	Host           command.Host
-	TLS            *tls.Config  // nil: plain text
-	ConnectionsMax int          // connections at one time, more wait to be accepted; 0: 10 000
-	Logger         *slog.Logger // nil: slog.Default()
+	Errors         *command.ErrorTally // counts the errors in answers; nil: nothing does
+	TLS            *tls.Config         // nil: plain text
+	ConnectionsMax int                 // connections at one time, more wait to be accepted; 0: 10 000
+	Logger         *slog.Logger        // nil: slog.Default()
 }
 
 // Server is the gRPC listener.
@@ -48,6 +50,7 @@ type Server struct {
 	grpc   *grpc.Server
 	health *healthDoor
 	conns  int
+	open   atomic.Int64 // connections
 }
 
 // New makes a server. It is not serving by its own health until SetServing says so.
@@ -61,7 +64,7 @@ func New(o Options) *Server {
 	s := &Server{grpc: grpc.NewServer(options(o.TLS)...), health: newHealthDoor(), conns: o.ConnectionsMax}
 	s.SetServing(false)
 	g := gate{host: o.Host, log: o.Logger}
-	calls := &service{executor: o.Executor, host: o.Host, namespaces: newRemembered()}
+	calls := &service{executor: o.Executor, host: o.Host, errors: o.Errors, namespaces: newRemembered()}
 	s.grpc.RegisterService(g.guard(primatomicv1.KeyValue_ServiceDesc), calls)
 	s.grpc.RegisterService(g.guard(primatomicv1.Cluster_ServiceDesc), &clusterService{calls: calls})
 	healthv1.RegisterHealthServer(s.grpc, s.health)
@@ -91,12 +94,15 @@ func options(config *tls.Config) []grpc.ServerOption {
 
 // Serve accepts connections from l until Stop. It closes l.
 func (s *Server) Serve(l net.Listener) error {
-	err := s.grpc.Serve(netutil.LimitListener(l, s.conns))
+	err := s.grpc.Serve(countedListener{netutil.LimitListener(l, s.conns), &s.open})
 	if errors.Is(err, grpc.ErrServerStopped) {
 		return nil
 	}
 	return err
 }
+
+// Connections returns how many connections are open.
+func (s *Server) Connections() int { return int(s.open.Load()) }
 
 // SetServing sets what health checks answer, for the whole server ("") and for the KeyValue service.
 func (s *Server) SetServing(serving bool) { s.health.set(serving) }

@@ -14,6 +14,7 @@ type service struct {
 	primatomicv1.UnimplementedKeyValueServer
 	executor   command.Executor
 	host       command.Host
+	errors     *command.ErrorTally
 	namespaces *remembered
 }
 
@@ -31,6 +32,7 @@ func (s *service) run(
 ) (command.Value, *command.Error) {
 	calls := []command.Call{{Args: args}}
 	out := command.NewReply(2, nil)
+	out.CountErrors(s.errors)
 	s.executor.Do(ctx, session, calls, out)
 	answer, _, err := command.ParseValue(out.Bytes())
 	switch {

@@ -27,6 +27,8 @@ type HostConfig struct {
 	// Process is the number of this start of the process; no two starts share one. It keeps
 	// answers to questions of a former process apart.
 	Process uint64
+	// Synced, if given, is told how long each sync of the log took. It must be quick.
+	Synced func(took time.Duration)
 	// Tick is the unit of raft's logical clock; 50 ms if 0. Heartbeats are sent every
 	// HeartbeatTicks (2), and elections start after ElectionTicks (10) to twice that.
 	Tick           time.Duration
@@ -44,6 +46,7 @@ type Host struct {
 	fatal     func(error)
 	transport Transport
 	process   uint64
+	synced    func(time.Duration)
 
 	tick                          time.Duration
 	heartbeatTicks, electionTicks int
@@ -86,6 +89,7 @@ func NewHost(c HostConfig) (*Host, error) {
 		fatal:          c.Fatal,
 		transport:      c.Transport,
 		process:        c.Process,
+		synced:         c.Synced,
 		tick:           c.Tick,
 		heartbeatTicks: c.HeartbeatTicks,
 		electionTicks:  c.ElectionTicks,

@@ -105,11 +105,21 @@ func (w *writer) write(now time.Duration) (n int, err error) {
 	if n, err = w.appendPending(now); err != nil || !w.syncNeeded(w.pending[:n]) {
 		return n, err
 	}
-	if err := w.host.log.Sync(); err != nil {
+	if err := w.sync(); err != nil {
 		return 0, err
 	}
 	w.unsynced = false
 	return n, nil
+}
+
+// sync makes durable what was appended, and tells how long that took.
+func (w *writer) sync() error {
+	began := w.host.clock.Boot()
+	err := w.host.log.Sync()
+	if w.host.synced != nil {
+		w.host.synced(w.host.clock.Boot() - began)
+	}
+	return err
 }
 
 // appendPending appends records until there is no space and returns how many orders it took.

@@ -162,6 +162,7 @@ func (c *conn) limitSilence(trusted bool) {
 // answer has a submission carried out and writes the answers.
 func (c *conn) answer(calls []command.Call) error {
 	out := replies.Get().(*command.Reply)
+	out.CountErrors(c.server.errors)
 	for len(calls) > 0 {
 		n, err := c.do(calls, out)
 		if err != nil {
@@ -219,6 +220,7 @@ func (c *conn) refuse(err error) error {
 
 func (c *conn) writeError(e *command.Error) error {
 	var out command.Reply
+	out.CountErrors(c.server.errors)
 	out.Error(e)
 	return c.write(out.Bytes())
 }

@@ -25,7 +25,9 @@ type Options struct {
 	Executor command.Executor
 	Host     command.Host // of the sessions
 	Limits   Limits
-	Logger   *slog.Logger // slog.Default if nil
+	// Errors, if given, counts the errors in answers.
+	Errors *command.ErrorTally
+	Logger *slog.Logger // slog.Default if nil
 }
 
 // Server accepts connections and knows those that are open. Its methods may be called by any goroutine.
@@ -36,6 +38,7 @@ type Server struct {
 	host     command.Host
 	limits   Limits
 	logger   *slog.Logger
+	errors   *command.ErrorTally
 	stats    counters
 	buffers  *command.Budget // of what has been read
 	queues   *command.Budget // of transactions being put together
@@ -99,6 +102,7 @@ func New(o Options) (*Server, error) {
 		host:     o.Host,
 		limits:   limits,
 		logger:   o.Logger,
+		errors:   o.Errors,
 		conns:    map[uint64]*conn{},
 		empty:    make(chan struct{}),
 	}

@@ -27,9 +27,10 @@ type StorageConfig struct {
 
 // ListenConfig says where clients connect.
 type ListenConfig struct {
-	RespAddr string `default:"127.0.0.1:6379" help:"Address for Redis clients. Port 0 takes a free one."`
-	GrpcAddr string `default:"127.0.0.1:7379" help:"Address for gRPC clients; empty for none."`
-	HTTPAddr string `name:"http-addr" default:"127.0.0.1:9379" help:"Address for health checks over HTTP (/healthz, /readyz); empty for none."`
+	RespAddr          string `default:"127.0.0.1:6379" help:"Address for Redis clients. Port 0 takes a free one."`
+	GrpcAddr          string `default:"127.0.0.1:7379" help:"Address for gRPC clients; empty for none."`
+	HTTPAddr          string `name:"http-addr" default:"127.0.0.1:9379" help:"Address for health checks over HTTP (/healthz, /readyz) and Prometheus metrics (/metrics); empty for none."`
+	MetricsNamespaces bool   `help:"Tell at /metrics how many keys and bytes each namespace has, with the names of namespaces and credentials, to everyone who can reach the HTTP address."`
 }
 
 // SecurityConfig says who may connect.

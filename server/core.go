@@ -26,12 +26,13 @@ type core struct {
 	store    *store.Store
 	host     *raft.Host
 	group    *raft.Group
+	meters   *meters
 }
 
 // startCore opens a data directory, making it if there is none, and starts the raft group on it. A node that is to
 // found a cluster waits for the other founders as long as ctx lasts.
 func startCore(ctx context.Context, o Options) (_ *core, err error) {
-	c := &core{}
+	c := &core{meters: new(meters)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.release())
@@ -141,7 +142,7 @@ func (c *core) load(o Options, founding raft.Seed, hard wal.HardState) (err erro
 		Group: groupID, Dir: checkpointDir(o.Config.Storage.DataDir),
 		Node: c.identity.Node, Process: c.identity.Process,
 		Clock: clock.System, Logger: o.Logger, Limits: limits, Fatal: o.Fatal,
-		Courier: courier{c.cluster},
+		Courier: courier{c.cluster}, Committed: c.meters.committed,
 	}, founding, hashKey(c.identity.Cluster))
 	if err != nil {
 		return err
@@ -152,7 +153,7 @@ func (c *core) load(o Options, founding raft.Seed, hard wal.HardState) (err erro
 	}
 	c.host, err = raft.NewHost(raft.HostConfig{
 		Log: c.log, Clock: clock.System, Logger: o.Logger, Process: c.identity.Process, Fatal: o.Fatal,
-		Transport: c.cluster.Transport(),
+		Transport: c.cluster.Transport(), Synced: c.meters.synced,
 	})
 	if err != nil {
 		return err

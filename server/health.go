@@ -10,11 +10,10 @@ import (
 	"time"
 
 	"golang.org/x/net/netutil"
-
-	"github.com/primatomic/primatomic/raft"
 )
 
-// health is the side door over HTTP: /healthz says that the process lives, /readyz that it can serve.
+// health is the side door over HTTP: /healthz says that the process lives, /readyz that it can serve,
+// /metrics what it does.
 type health struct {
 	server *http.Server
 	addr   net.Addr // that is listened on
@@ -26,7 +25,7 @@ const probesMax = 64
 // probeTimeout bounds what a probe may wait for a read point.
 const probeTimeout = time.Second
 
-func startHealth(addr string, group *raft.Group, logger *slog.Logger) (*health, error) {
+func startHealth(addr string, n *node, namespaces bool, logger *slog.Logger) (*health, error) {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, err
@@ -38,12 +37,13 @@ func startHealth(addr string, group *raft.Group, logger *slog.Logger) (*health, 
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), probeTimeout)
 		defer cancel()
-		if err := group.Read(ctx); err != nil {
+		if err := n.group.Read(ctx); err != nil {
 			http.Error(w, "not ready: "+err.Error(), http.StatusServiceUnavailable)
 			return
 		}
 		fmt.Fprintln(w, "ok")
 	})
+	mux.Handle("GET /metrics", metricsHandler(n, namespaces))
 	h := &health{addr: listener.Addr(), server: &http.Server{
 		Handler: mux, ReadTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second,
 		IdleTimeout: 15 * time.Second, MaxHeaderBytes: 16 << 10,

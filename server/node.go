@@ -11,6 +11,7 @@ import (
 	"github.com/primatomic/primatomic/auth"
 	"github.com/primatomic/primatomic/command"
 	"github.com/primatomic/primatomic/engine"
+	"github.com/primatomic/primatomic/grpcapi"
 	"github.com/primatomic/primatomic/internal/clock"
 	"github.com/primatomic/primatomic/raft"
 	"github.com/primatomic/primatomic/resp"
@@ -23,17 +24,19 @@ type node struct {
 	id      string // of the run, 40 hexadecimal digits
 	started time.Time
 	clock   clock.Clock
+	core    *core
 	store   *store.Store
 	group   *raft.Group
 	door    *resp.Server
-	cluster *topology // set with door
+	grpc    *grpcapi.Server // nil: none
+	cluster *topology       // set with door
 	meter   meter
 }
 
 func newNode(config Config, c *core) *node {
 	return &node{
 		config: config, id: runID(c.identity),
-		started: clock.System.Now(), clock: clock.System, store: c.store, group: c.group,
+		started: clock.System.Now(), clock: clock.System, core: c, store: c.store, group: c.group,
 	}
 }
 
@@ -89,6 +92,7 @@ func (n *node) Info(s *command.Session) []command.InfoSection {
 		{Name: "Stats", Fields: n.statsInfo()},
 		{Name: "Replication", Fields: n.replicationInfo()},
 		{Name: "CPU", Fields: cpuInfo()},
+		{Name: "Commandstats", Fields: n.commandStats(), Extra: true},
 		{Name: "Cluster", Fields: fields("cluster_enabled", 0)},
 		{Name: "Raft", Fields: n.raftInfo()},
 		{Name: "Keyspace", Fields: n.keyspaceInfo(s)},
@@ -174,6 +178,19 @@ func (n *node) statsInfo() []command.InfoField {
 		"evicted_keys", 0,
 		"number_of_cached_scripts", 0,
 	)
+}
+
+// commandStats is the section Commandstats of INFO, in the form of Redis.
+func (n *node) commandStats() []command.InfoField {
+	var list []command.InfoField
+	n.core.meters.calls.each(n.Registry(), func(name string, t *tally) {
+		calls, usec := t.total(), t.sum/1000
+		list = append(list, command.InfoField{
+			Name:  "cmdstat_" + name,
+			Value: fmt.Sprintf("calls=%d,usec=%d,usec_per_call=%.2f", calls, usec, float64(usec)/float64(calls)),
+		})
+	})
+	return list
 }
 
 // keyspaceInfo tells the numbered databases that hold keys, of those that the session may read.

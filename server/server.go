@@ -110,9 +110,11 @@ func (s *Server) open(keys *keys) (err error) {
 	n := newNode(s.config, s.core)
 	s.node = n
 	h := &host{clock: clock.System, authenticator: keys.authenticator, store: s.core.store, node: n}
-	l := s.config.Limits
+	l, meters := s.config.Limits, s.core.meters
+	meters.calls = newCallMeter(s.core.store, s.core.store.Registry())
 	s.door, err = resp.New(resp.Options{
-		Addr: s.config.Listen.RespAddr, TLS: keys.tls, Executor: s.core.store, Host: h, Logger: s.logger,
+		Addr: s.config.Listen.RespAddr, TLS: keys.tls, Executor: meters.calls, Host: h, Logger: s.logger,
+		Errors: &meters.errors,
 		Limits: resp.Limits{Connections: l.MaxConnections, IdleTimeout: l.IdleTimeout},
 	})
 	if err != nil {
@@ -126,13 +128,15 @@ func (s *Server) open(keys *keys) (err error) {
 	s.goRun("RESP", s.door.Serve)
 	if grpcListener != nil {
 		s.grpc = grpcapi.New(grpcapi.Options{
-			Executor: s.core.store, Host: h, TLS: keys.tls, ConnectionsMax: l.MaxConnections, Logger: s.logger,
+			Executor: meters.calls, Host: h, TLS: keys.tls, ConnectionsMax: l.MaxConnections, Logger: s.logger,
+			Errors: &meters.errors,
 		})
+		n.grpc = s.grpc
 		s.goRun("gRPC", func() error { return s.grpc.Serve(grpcListener) })
 		s.grpc.SetServing(true)
 	}
 	if addr := s.config.Listen.HTTPAddr; addr != "" {
-		if s.health, err = startHealth(addr, s.core.group, s.logger); err != nil {
+		if s.health, err = startHealth(addr, n, s.config.Listen.MetricsNamespaces, s.logger); err != nil {
 			return err
 		}
 	}

@@ -106,7 +106,7 @@ func newTopology(id nodedb.Identity, group groupView, config *Config, resp net.A
 }
 
 // roster returns the members that the applied configuration names. Of others than the node itself it knows no
-// more than their ids.
+// more than their ids, and what a leader knows of its peers.
 func roster(s *raft.Status, self *command.Member) []command.Member {
 	voters := slices.Concat(s.Voters, s.Outgoing)
 	slices.Sort(voters)
@@ -117,6 +117,9 @@ func roster(s *raft.Status, self *command.Member) []command.Member {
 		if m.ID == self.ID {
 			m = *self
 			m.Connected, m.Match = true, uint64(s.Last)
+		}
+		if at := slices.IndexFunc(s.Peers, func(p raft.Peer) bool { return p.Replica == id }); at >= 0 {
+			m.Match, m.Connected = uint64(s.Peers[at].Match), s.Peers[at].Active
 		}
 		_, m.Voter = slices.BinarySearch(voters, id)
 		members = append(members, m)

@@ -179,11 +179,12 @@ func TestRoster(t *testing.T) {
 	self := command.Member{ID: 2, Name: "n2", RESP: command.Address{Port: 6379}}
 	got := roster(&raft.Status{
 		Leader: 3, Last: 7, Voters: []raft.ReplicaID{3, 2}, Outgoing: []raft.ReplicaID{2, 5},
-		Learners: []raft.ReplicaID{4},
+		Learners: []raft.ReplicaID{4}, Peers: []raft.Peer{{Replica: 4, Match: 5, Active: true}, {Replica: 5, Match: 3}},
 	}, &self)
 	want := []command.Member{
 		{ID: 2, Name: "n2", RESP: command.Address{Port: 6379}, Voter: true, Connected: true, Match: 7},
-		{ID: 3, Voter: true, Connected: true}, {ID: 4}, {ID: 5, Voter: true},
+		{ID: 3, Voter: true, Connected: true}, {ID: 4, Connected: true, Match: 5},
+		{ID: 5, Voter: true, Match: 3},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("roster (-want +got):\n%s", diff)

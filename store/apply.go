@@ -144,6 +144,9 @@ func (s *Store) settleAnswered() {
 			w.run.show(w.op)
 		}
 	}
+	if len(s.answered) > 0 && s.committed != nil {
+		s.committed(s.source.Boot() - s.answered[0].sent)
+	}
 	clear(s.answered)
 	s.answered = s.answered[:0]
 }

@@ -41,6 +41,7 @@ type batcher struct {
 	tickDue  int64         // a reader waits for log time to reach this, 0 for none; guarded by mu
 	tickedAt time.Duration // boot clock when the latest tick was ordered here, or asked of the leader; guarded by mu
 	lastTick tick          // of the latest Take; guarded by mu
+	sentAt   time.Duration // boot clock at the latest Take or Forward, 0 if nobody wants to know; guarded by mu
 
 	foreign      []foreign     // calls of other nodes that wait for the log, in order; guarded by mu
 	foreignBytes int           // guarded by mu
@@ -165,6 +166,7 @@ func (b *batcher) Take(term raft.Term, bytesMax int) [][]byte {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.last = b.last[:0]
+	b.noteSent()
 	if term != b.term { // what was on its way may be lost
 		b.term, b.ticking = term, 0
 		b.store.refuseForeign(b.takeOlder(term))
@@ -240,10 +242,17 @@ func (b *batcher) idle() bool { return b.head == len(b.queue) }
 
 // put appends a run's next write to an entry. The caller holds mu.
 func (b *batcher) put(e *envelope, term raft.Term, r *run) {
-	w := waiter{run: r, op: r.taken, term: term}
+	w := waiter{run: r, op: r.taken, term: term, sent: b.sentAt}
 	sequence := b.store.waiters.add(w)
 	e.add(origin{b.store.node, b.store.process, sequence}, r.ops[r.taken].call)
 	b.last = append(b.last, sent{w, sequence})
+}
+
+// noteSent notes the time for the writes that are put on their way now. The caller holds mu.
+func (b *batcher) noteSent() {
+	if b.store.committed != nil {
+		b.sentAt = b.store.source.Boot()
+	}
 }
 
 // tick decides whether the next entry is to expire keys, and notes that it does. The caller holds mu.

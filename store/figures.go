@@ -11,6 +11,19 @@ func (s *Store) Totals() (keys, bytes int64) { return s.state().Totals() }
 // Memory returns what the state is counted to hold in memory, in bytes; memory limits go by it.
 func (s *Store) Memory() int64 { return s.state().Memory() }
 
+// NamespaceCount returns how many namespaces there are, numbered databases that were written to included.
+func (s *Store) NamespaceCount() int { return s.state().NamespaceCount() }
+
+// AllNamespaces returns the namespaces of everyone, as this node's memory knows them.
+func (s *Store) AllNamespaces() []engine.Info {
+	list := make([]engine.Info, 0, s.NamespaceCount())
+	s.state().Namespaces(func(info engine.Info) bool {
+		list = append(list, info)
+		return true
+	})
+	return list
+}
+
 // Namespaces returns the namespaces of a credential, as this node's memory knows them: numbered ones first,
 // then by name.
 func (s *Store) Namespaces(credential string) []engine.Info {

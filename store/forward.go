@@ -27,6 +27,7 @@ func (b *batcher) Forward(term raft.Term, leader raft.ReplicaID) (again bool) {
 	b.mu.Lock()
 	left := b.foreign
 	b.foreign, b.foreignBytes = nil, 0
+	b.noteSent()
 	var refused []waiter
 	if again = term == b.refusedTerm && b.store.source.Boot() < b.refusedUntil; !again {
 		refused, again = b.sendAll(term, uint64(leader))

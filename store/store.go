@@ -47,6 +47,9 @@ type Options struct {
 	Registry *command.Registry
 	// Seed makes the seeds of entries; 0 means at random.
 	Seed uint64
+	// Committed, if given, is told how long writes of this node took from when they were put on their way to the log
+	// until they were applied; once for many that were together. It must be quick.
+	Committed func(took time.Duration)
 	// Fatal ends the process: the store cannot go on without contradicting what it has said.
 	Fatal func(error)
 }
@@ -61,6 +64,7 @@ type Store struct {
 	registry      *command.Registry
 	exec          *command.Spec
 	fatal         func(error)
+	committed     func(took time.Duration) // nil: nobody wants to know
 	courier       Courier
 	group         *raft.Group // set once by Join, before anything is carried out
 
@@ -109,7 +113,8 @@ func newStore(o Options, state *engine.State, at position) *Store {
 		node: o.Node, process: o.Process,
 		source: o.Clock, clock: newLogClock(o.Clock), logger: o.Logger, limits: o.Limits,
 		registry: registry, exec: registry.Lookup([]byte("exec")), fatal: o.Fatal,
-		waiters: newWaiters(), applied: at, replaying: true,
+		committed: o.Committed,
+		waiters:   newWaiters(), applied: at, replaying: true,
 		replayed: make(chan struct{}), courier: o.Courier,
 	}
 	if s.courier == nil {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"sync"
+	"time"
 
 	"github.com/primatomic/primatomic/raft"
 )
@@ -10,8 +11,9 @@ import (
 type waiter struct {
 	run    *run
 	op     int
-	term   raft.Term // for which it was proposed
-	jumped bool      // a checkpoint was installed since: its entry may be among those that nobody here has seen
+	term   raft.Term     // for which it was proposed
+	jumped bool          // a checkpoint was installed since: its entry may be among those that nobody here has seen
+	sent   time.Duration // boot clock when it was put on its way; 0 if nobody wants to know
 }
 
 // waiters finds a waiter by the sequence of its origin. Sequences are given out one after the other and
