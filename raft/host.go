@@ -170,7 +170,8 @@ func (h *Host) newGroup(c *GroupConfig) (*Group, error) {
 	if err != nil {
 		return nil, err
 	}
-	g.shownCharter.Store(&g.charter)
+	shown := c.Charter // a copy: the group's own is written to
+	g.shownCharter.Store(&shown)
 	g.shownPeers.Store(new([]Peer))
 	g.publish()
 	return g, nil
