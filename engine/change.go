@@ -33,9 +33,7 @@ type change struct {
 	header    item
 	value     []byte
 
-	// Of OpClear.
-	keys   *keyspace
-	handed bool // the snapshot took over keys
+	keys *keyspace // of OpClear: what was there
 }
 
 // undo takes the change back.
@@ -49,9 +47,7 @@ func (b *Batch) undo(c *change) {
 		}
 	case OpClear:
 		c.ns.keys = c.keys
-		if c.handed {
-			c.ns.capture.source = nil
-		}
+		c.ns.takeBack()
 	case OpCreate:
 		c.ns.dropped = true
 		b.state.working.remove(c.ns)

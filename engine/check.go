@@ -1,40 +1,9 @@
 package engine
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash"
 )
-
-// Digest hashes the whole state. Nodes that have applied the same log have the same digest, whatever
-// snapshots, restarts and rollbacks lay on their way. It runs on the apply goroutine between batches.
-func (s *State) Digest() [sha256.Size]byte {
-	sum := sha256.New()
-	write := func(b []byte) { writeFramed(sum, b) }
-	buf := s.header().append(nil)
-	write(buf)
-	s.working.byID.Scan(func(_ uint64, ns *namespace) bool {
-		buf = ns.header().append(buf[:0])
-		write(buf)
-		ns.keys.ordered(false).ascend(nil, func(it *item) bool {
-			write(it.key())
-			buf = appendItem(buf[:0], it)
-			write(buf)
-			return true
-		})
-		return true
-	})
-	return [sha256.Size]byte(sum.Sum(nil))
-}
-
-func writeFramed(sum hash.Hash, b []byte) {
-	var length [8]byte
-	binary.LittleEndian.PutUint64(length[:], uint64(len(b)))
-	sum.Write(length[:])
-	sum.Write(b)
-}
 
 // Check compares every structure of the state with every other and returns all that disagrees. It runs on
 // the apply goroutine between batches, for tests and offline verification; readers may be active.

@@ -31,7 +31,7 @@ func TestReadersAndSnapshotsBesideTheApplier(t *testing.T) {
 		tx.Commit()
 	}
 	snapshots := make(chan *Snapshot)
-	closed := make(chan struct{}, 1)
+	closed := make(chan struct{}, 2)
 	var stop atomic.Bool
 	var readers sync.WaitGroup
 	for r := range 2 {
@@ -41,14 +41,16 @@ func TestReadersAndSnapshotsBesideTheApplier(t *testing.T) {
 			}
 		})
 	}
-	readers.Go(func() {
-		for p := range snapshots {
-			walkEqual(t, p)
-			p.Close()
-			closed <- struct{}{}
-		}
-	})
-	closed <- struct{}{}
+	for range cap(closed) { // as many snapshots are open at a time
+		readers.Go(func() {
+			for p := range snapshots {
+				walkEqual(t, p)
+				p.Close()
+				closed <- struct{}{}
+			}
+		})
+		closed <- struct{}{}
+	}
 	for i := 0; i < 6000; {
 		b := s.Begin(int64(i), uint64(i))
 		for range 20 {

@@ -3,8 +3,8 @@
 // log holds the same state.
 //
 // The nouns: a State holds namespaces; a View reads one at one instant; a Batch applies entries of the log
-// and hands out a Tx for each atomic call; a Snapshot walks the state as of one moment, and a Loader
-// rebuilds a State from what it gave.
+// and hands out a Tx for each atomic call; a Snapshot walks the state as of one moment, a Loader rebuilds a
+// State from what it gave, and a Digester hashes it.
 //
 //	b := state.Begin(logTime, seed)
 //	tx, err := b.Tx("tenant", engine.Ref{Number: 0})
@@ -19,8 +19,8 @@
 //	})
 //
 // Goroutines: one applier calls Begin and everything of a Batch and a Tx, Snapshot, Check, Digest and the
-// replay functions. Any goroutine may Read and ask for published figures. One goroutine at a time walks a
-// Snapshot.
+// replay functions. Any goroutine may Read and ask for published figures. A few Snapshots may be open at a
+// time, each walked by one goroutine.
 //
 // Caveats: bytes that a View or an Item shows belong to the State, see Item.Value. A small value is
 // overwritten in place. Functions passed to Scan and Ascend must not change the namespace. Bounds of keys

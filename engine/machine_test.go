@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,12 +15,28 @@ type machine struct {
 	s *State
 	m *model
 
-	snapshot     *Snapshot
-	snapshotWant string
-	snapshotGot  *dumpSink
+	walks [2]walked
 
 	watches []watch
 	scan    *scanning
+}
+
+// walked is a snapshot under way.
+type walked struct {
+	snapshot   *Snapshot // nil: none
+	got        *dumpSink
+	want       string
+	wantDigest [32]byte
+	digester   *Digester
+}
+
+// Section and Put of a walked snapshot are for dump and digest alike.
+func (w *walked) Section(id uint64, header []byte) error {
+	return errors.Join(w.got.Section(id, header), w.digester.Section(id, header))
+}
+
+func (w *walked) Put(key, item []byte) error {
+	return errors.Join(w.got.Put(key, item), w.digester.Put(key, item))
 }
 
 type watch struct {
@@ -251,41 +268,52 @@ func (m *machine) tick(t *rapid.T) {
 	m.s.Begin(m.m.time, 0).End()
 }
 
-// stepSnapshot starts a snapshot or walks the one under way, and compares it when it is complete.
+// stepSnapshot starts one of two snapshots, or walks it on, and compares it when it is complete.
 func (m *machine) stepSnapshot(t *rapid.T) {
-	if m.snapshot == nil {
-		m.snapshot, m.snapshotGot, m.snapshotWant = m.s.Snapshot(), &dumpSink{}, m.m.dump()
-		m.snapshot.itemsMax = rapid.IntRange(1, 8).Draw(t, "items")
+	w := &m.walks[rapid.IntRange(0, 1).Draw(t, "which")]
+	if w.snapshot == nil {
+		p := m.s.Snapshot()
+		p.itemsMax = rapid.IntRange(1, 8).Draw(t, "items")
+		*w = walked{p, &dumpSink{}, m.m.dump(), m.s.Digest(), NewDigester(p.Header())}
 		return
 	}
 	for range rapid.IntRange(1, 4).Draw(t, "pieces") {
-		done, err := m.snapshot.Next(m.snapshotGot)
+		done, err := w.snapshot.Next(w)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if done {
-			m.endSnapshot()
-			if got := m.snapshotGot.String(); got != m.snapshotWant {
-				t.Fatalf("snapshot is\n%s\nwant\n%s", got, m.snapshotWant)
+			w.end()
+			if got := w.got.String(); got != w.want {
+				t.Fatalf("snapshot is\n%s\nwant\n%s", got, w.want)
+			}
+			if w.digester.Sum() != w.wantDigest {
+				t.Fatal("the digest of the snapshot is not that of the state it was taken of")
 			}
 			return
 		}
 	}
 	if rapid.IntRange(0, 9).Draw(t, "give up") == 0 {
-		m.endSnapshot()
+		w.end()
 	}
 }
 
-func (m *machine) endSnapshot() {
-	if m.snapshot != nil {
-		m.snapshot.Close()
-		m.snapshot = nil
+func (w *walked) end() {
+	if w.snapshot != nil {
+		w.snapshot.Close()
+		w.snapshot = nil
+	}
+}
+
+func (m *machine) endSnapshots() {
+	for i := range m.walks {
+		m.walks[i].end()
 	}
 }
 
 // reload replaces the state by one rebuilt from its snapshot.
 func (m *machine) reload(t *rapid.T) {
-	m.endSnapshot()
+	m.endSnapshots()
 	p := m.s.Snapshot()
 	loader, err := NewLoader(p.Header())
 	for done := false; !done && err == nil; {
@@ -309,7 +337,7 @@ func (m *machine) reload(t *rapid.T) {
 }
 
 func (m *machine) replay(t *rapid.T) {
-	m.endSnapshot()
+	m.endSnapshots()
 	if m.s.replaying {
 		m.s.EndReplay()
 		return

@@ -70,7 +70,7 @@ type namespace struct {
 	revision  uint64 // grows by one with every atomic call that changed something
 	deletions deletions
 	dropped   bool
-	capture   *capture // of the latest snapshot, nil if none
+	captures  []*capture // of the snapshots that are open, and of some that were
 
 	// Of the applier alone.
 	held    bool  // the current batch holds mu
@@ -118,9 +118,7 @@ func (n *namespace) size() (keys, bytes int64) {
 // release lets go of the items of a dropped namespace, unless a snapshot still needs them. Nodes of the
 // registry's trees may keep a pointer to the namespace for long.
 func (n *namespace) release(hashKey [16]byte) {
-	if n.capture != nil {
-		n.capture.takeOver(n.keys)
-	}
+	n.handOver()
 	n.keys = newKeyspace(hashKey, true)
 }
 

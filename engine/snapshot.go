@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"slices"
 )
 
 // Snapshot is the state as of one moment, walked piece by piece while the applier goes on. Of a key
@@ -51,22 +52,26 @@ type entry struct {
 	large     *item
 }
 
-// Snapshot starts a snapshot of the present state. It costs a lock per namespace. There is one at a time;
-// the one before must be closed.
+// snapshotsMax bounds the snapshots that are open at a time: each may keep pre-images of its own.
+const snapshotsMax = 4
+
+// Snapshot starts a snapshot of the present state. It costs a lock per namespace. A few may be open at a time,
+// each walked by a goroutine of its own.
 func (s *State) Snapshot() *Snapshot {
 	if s.batch.active {
 		panic("engine: snapshot within a batch")
 	}
-	if !s.snapshotOpen.CompareAndSwap(false, true) {
-		panic("engine: a snapshot is still open")
+	if s.snapshots.Add(1) > snapshotsMax {
+		panic("engine: too many snapshots are open")
 	}
 	p := &Snapshot{state: s, header: s.header(), itemsMax: chunkItemsMax}
 	s.working.byID.Scan(func(_ uint64, ns *namespace) bool {
 		ns.mu.Lock()
 		defer ns.mu.Unlock()
 		ns.keys.ordered(true)
-		ns.capture = &capture{ns: ns, header: ns.header(), before: newTree(keyLess)}
-		p.captures = append(p.captures, ns.capture)
+		c := &capture{ns: ns, header: ns.header(), before: newTree(keyLess)}
+		ns.captures = append(slices.DeleteFunc(ns.captures, (*capture).ended), c)
+		p.captures = append(p.captures, c)
 		return true
 	})
 	return p
@@ -92,13 +97,23 @@ func (c *capture) ahead(it *item) bool {
 	return c.position == nil || bytes.Compare(it.key(), c.position) > 0
 }
 
-// takeOver receives all items of the namespace at once. It returns false if it has no use for them.
-func (c *capture) takeOver(keys *keyspace) bool {
-	if c.done || c.source != nil {
-		return false
+// handOver gives all items of the namespace at once to the snapshots that have yet to walk them. The namespace
+// goes on without them.
+func (n *namespace) handOver() {
+	for _, c := range n.captures {
+		if !c.done && c.source == nil {
+			c.source = n.keys
+		}
 	}
-	c.source = keys
-	return true
+}
+
+// takeBack undoes handOver: the namespace has its items again.
+func (n *namespace) takeBack() {
+	for _, c := range n.captures {
+		if c.source == n.keys {
+			c.source = nil
+		}
+	}
 }
 
 // Next hands the next piece to the sink: the lock is held while the items are copied, not while the sink
@@ -169,6 +184,8 @@ func (p *Snapshot) add(it *item) {
 	e.key, e.data = p.arena[start:middle], p.arena[middle:]
 	p.entries = append(p.entries, e)
 }
+
+func (c *capture) ended() bool { return c.done }
 
 // finish lets go of what was saved.
 func (c *capture) finish() {
@@ -245,5 +262,5 @@ func (p *Snapshot) Close() {
 		c.ns.mu.RUnlock()
 	}
 	p.captures, p.next = nil, 0
-	p.state.snapshotOpen.Store(false)
+	p.state.snapshots.Add(-1)
 }

@@ -26,8 +26,8 @@ type State struct {
 	// publish; a reader that holds it waits for nothing else.
 	mu sync.RWMutex
 
-	views        sync.Pool
-	snapshotOpen atomic.Bool
+	views     sync.Pool
+	snapshots atomic.Int32 // that are open
 
 	// Of the applier alone.
 	working   *registry

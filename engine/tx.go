@@ -18,8 +18,10 @@ type Mark int
 // accounting, pre-images for the snapshot and, at commit, WATCH and the Observer.
 func (t *Tx) mutate(hash uint64, old, next *item, s splice) {
 	ns := t.ns
-	if old != nil && ns.capture != nil {
-		ns.capture.keep(old)
+	if old != nil {
+		for _, capture := range ns.captures {
+			capture.keep(old)
+		}
 	}
 	c := change{op: OpSet, ns: ns, hash: hash, old: old, next: next}
 	if old == next {
@@ -182,11 +184,8 @@ func (t *Tx) Clear() {
 		return
 	}
 	ns := t.ns
-	c := change{op: OpClear, ns: ns, keys: ns.keys}
-	if ns.capture != nil {
-		c.handed = ns.capture.takeOver(ns.keys)
-	}
-	t.batch.changes = append(t.batch.changes, c)
+	ns.handOver()
+	t.batch.changes = append(t.batch.changes, change{op: OpClear, ns: ns, keys: ns.keys})
 	ns.keys = newKeyspace(t.state.hashKey, ns.keys.order != nil)
 }
 
