@@ -22,7 +22,7 @@ const (
 // node does the same. An entry that this binary cannot read ends the process, because going on without
 // its effects would contradict the nodes that can.
 func (s *Store) Apply(tag raft.Term, entries []raft.Entry) {
-	if s.failed.Load() { // behind a hole nothing may follow
+	if s.halted() { // behind a hole nothing may follow
 		return
 	}
 	s.curtain.raise(tag, s.applied.Charter.Serving)
@@ -40,6 +40,9 @@ func (s *Store) Apply(tag raft.Term, entries []raft.Entry) {
 			}
 		}
 		s.applied.Index = e.Index
+		if len(e.Data) > 0 {
+			s.noteDigest()
+		}
 		s.sinceCheckpoint.Add(int64(len(e.Data)) + entryOverhead)
 	}
 	s.afterApply()

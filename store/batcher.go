@@ -43,6 +43,9 @@ type batcher struct {
 	lastTick tick          // of the latest Take; guarded by mu
 	sentAt   time.Duration // boot clock at the latest Take or Forward, 0 if nobody wants to know; guarded by mu
 
+	hashing    bool // a digest is ordered and on its way in that term; guarded by mu
+	lastDigest bool // the latest Take has ordered it; guarded by mu
+
 	foreign      []foreign     // calls of other nodes that wait for the log, in order; guarded by mu
 	foreignBytes int           // guarded by mu
 	refusedTerm  raft.Term     // for which a leader has last refused calls; guarded by mu
@@ -66,7 +69,7 @@ type sent struct {
 // add queues a run whole. It reports false, and nothing is queued, when too much waits already.
 func (b *batcher) add(r *run) bool {
 	b.mu.Lock()
-	ok := b.bytes+r.bytes <= queueBytesMax
+	ok := b.bytes+r.bytes <= queueBytesMax && b.store.quarantined.Load() == nil
 	if ok {
 		if b.head > len(b.queue)/2 { // a queue that never runs empty must not keep room for what has left
 			b.queue, b.head = slices.Delete(b.queue, 0, b.head), 0
@@ -165,10 +168,13 @@ func (b *batcher) wantTick(due int64) {
 func (b *batcher) Take(term raft.Term, bytesMax int) [][]byte {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.last = b.last[:0]
+	b.last, b.lastForeign = b.last[:0], b.lastForeign[:0]
+	if b.store.quarantined.Load() != nil { // what waits is refused when its time is up, or another leads
+		return nil
+	}
 	b.noteSent()
 	if term != b.term { // what was on its way may be lost
-		b.term, b.ticking = term, 0
+		b.term, b.ticking, b.hashing = term, 0, false
 		b.store.refuseForeign(b.takeOlder(term))
 	}
 	now := b.store.clock.stamp()
@@ -178,9 +184,13 @@ func (b *batcher) Take(term raft.Term, bytesMax int) [][]byte {
 		reap = reapMax
 	}
 	payloads := b.built[:0]
-	b.lastForeign = b.lastForeign[:0]
-	for bytes := 0; bytes < bytesMax && (reap > 0 || !b.idle() || len(b.foreign) > 0); reap = 0 {
-		h := header{LogTime: now, Seed: b.rng.Uint64(), Reap: reap, MemoryMax: b.store.limits.MemoryBytesMax}
+	b.lastDigest = b.digest(now)
+	digest := b.lastDigest
+	for bytes := 0; bytes < bytesMax && (reap > 0 || digest || !b.idle() || len(b.foreign) > 0); {
+		h := header{
+			LogTime: now, Seed: b.rng.Uint64(), Reap: reap, MemoryMax: b.store.limits.MemoryBytesMax, Digest: digest,
+		}
+		reap, digest = 0, false
 		payload := b.entry(term, h, memory(b.built, len(payloads)))
 		payloads = append(payloads, payload)
 		bytes += len(payload)
@@ -283,21 +293,59 @@ func (b *batcher) ticked(now int64) {
 	b.mu.Unlock()
 }
 
-// WakeAt tells when the next tick is due. See raft.Proposer.
-func (b *batcher) WakeAt() (time.Duration, bool) {
-	earliest, some := b.store.state().EarliestDeadline()
+// digest decides whether the next entry is to have all nodes hash their states, and notes that it does. Without
+// another node to compare with none is. The caller holds mu.
+func (b *batcher) digest(now int64) bool {
+	d := b.store.digests
+	if due, some := d.dueAt(); !some || due > now || b.hashing {
+		return false
+	}
+	if len(b.store.members().all()) == 1 {
+		d.ordered.Store(now)
+		return false
+	}
+	b.hashing = true
+	return true
+}
+
+// digestOrdered notes that the order of a digest has been applied.
+func (b *batcher) digestOrdered() {
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.ticking != 0 || !some && b.tickDue == 0 {
+	b.hashing = false
+	b.mu.Unlock()
+}
+
+// WakeAt tells when the next tick or digest is due. See raft.Proposer.
+func (b *batcher) WakeAt() (time.Duration, bool) {
+	if b.store.quarantined.Load() != nil {
 		return 0, false
 	}
-	boot := b.store.source.Boot()
-	if b.tickDue != 0 {
-		return boot, true
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.tickDue != 0 && b.ticking == 0 {
+		return b.store.source.Boot(), true
 	}
-	wait := min(earliest-b.store.clock.read(), wakeMax.Milliseconds()) // deadlines may be millennia away
+	tick, ticks := b.store.state().EarliestDeadline()
+	ticks = ticks && b.ticking == 0
+	digest, digests := b.store.digests.dueAt()
+	digests = digests && !b.hashing
+	switch {
+	case ticks && digests:
+		return min(b.instant(tick, b.tickedAt+tickInterval), b.instant(digest, 0)), true
+	case ticks:
+		return b.instant(tick, b.tickedAt+tickInterval), true
+	case digests:
+		return b.instant(digest, 0), true
+	}
+	return 0, false
+}
+
+// instant returns when by the boot clock log time will reach due, but no earlier than first. It may lie before that
+// if it is far ahead: deadlines may be millennia away.
+func (b *batcher) instant(due int64, first time.Duration) time.Duration {
+	wait := min(due-b.store.clock.read(), wakeMax.Milliseconds())
 	delay := time.Duration(wait) * time.Millisecond
-	return max(boot+max(delay, 0), b.tickedAt+tickInterval), true
+	return max(b.store.source.Boot()+max(delay, 0), first)
 }
 
 // Stamp returns log time by this node's clock. See raft.Proposer.
@@ -318,6 +366,9 @@ func (b *batcher) Dropped(raft.Term, [][]byte) {
 	if b.lastTick.ordered {
 		b.ticking, b.tickDue = 0, max(b.tickDue, b.lastTick.due)
 		b.lastTick = tick{}
+	}
+	if b.lastDigest {
+		b.hashing, b.lastDigest = false, false
 	}
 	b.mu.Unlock()
 	b.putBack(last)

@@ -71,7 +71,7 @@ func (s *Store) LastCheckpoint() checkpoint.Info {
 func (s *Store) checkpointIfDue() {
 	c := &s.checkpoints
 	since := s.sinceCheckpoint.Load()
-	if since < s.limits.CheckpointBytesMin || s.replaying {
+	if since < s.limits.CheckpointBytesMin || s.replaying || s.halted() {
 		return
 	}
 	if !c.begin(since, s.limits.CheckpointBytesMin, s.source.Boot()) {
@@ -181,8 +181,12 @@ func (s *Store) Close(ctx context.Context) error {
 	c := &s.checkpoints
 	c.cancel()
 	c.working.Wait()
+	s.digests.stop()
 	if s.failed.Load() {
 		return errHole
+	}
+	if _, yes := s.Quarantined(); yes {
+		return nil
 	}
 	if s.replaying || uint64(s.applied.Index) <= max(s.LastCheckpoint().Index, foundingIndex) {
 		return nil

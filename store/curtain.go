@@ -79,7 +79,7 @@ func (c *curtain) takeShown() []waiter {
 
 // SetCharter notes who serves the group. See raft.StateMachine.
 func (s *Store) SetCharter(tag raft.Term, at raft.Entry, charter raft.Charter) {
-	if s.failed.Load() {
+	if s.halted() {
 		return
 	}
 	if at.Term > s.applied.Term {

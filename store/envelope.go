@@ -12,7 +12,7 @@ import (
 // A log entry is an envelope:
 //
 //	version     1 byte, envelopeVersion
-//	flags       1 byte, 0 for now
+//	flags       1 byte, entryFlags
 //	log time    uvarint, ms since the epoch
 //	seed        8 bytes, for everything random that apply does
 //	memory      uvarint, bytes from which on calls that grow are refused, 0 for no limit
@@ -32,6 +32,12 @@ import (
 // A namespace is uvarint id and varint number. Names and not table positions stand in the log, because
 // an old log must mean the same under a new binary.
 const envelopeVersion = 1
+
+const (
+	orderDigest = 1 << iota // every node hashes its state as of this entry
+
+	entryFlags = orderDigest
+)
 
 const (
 	sameOrigin = 1 << iota
@@ -62,6 +68,7 @@ type header struct {
 	Seed      uint64
 	Reap      int
 	MemoryMax int64 // bytes
+	Digest    bool  // every node hashes its state as of this entry
 }
 
 // envelope is an entry under construction.
@@ -75,7 +82,11 @@ type envelope struct {
 
 // begin starts an entry in memory that becomes the entry's own.
 func (e *envelope) begin(buf []byte, h header) {
-	buf = append(buf[:0], envelopeVersion, 0)
+	flags := byte(0)
+	if h.Digest {
+		flags |= orderDigest
+	}
+	buf = append(buf[:0], envelopeVersion, flags)
 	buf = binary.AppendUvarint(buf, uint64(h.LogTime))
 	buf = binary.LittleEndian.AppendUint64(buf, h.Seed)
 	buf = binary.AppendUvarint(buf, uint64(h.MemoryMax))
@@ -228,10 +239,11 @@ func (o *opened) open(data []byte) error {
 	if len(data) < 2 {
 		return errEnvelope
 	}
-	if data[0] != envelopeVersion || data[1] != 0 {
+	if data[0] != envelopeVersion || data[1]&^entryFlags != 0 {
 		return fmt.Errorf("%w: version %d, flags %x", errNewerEnvelope, data[0], data[1])
 	}
 	d := decoder{rest: data[2:]}
+	o.Digest = data[1]&orderDigest != 0
 	o.LogTime = int64(d.uvarint())
 	o.Seed = d.fixed64()
 	o.MemoryMax = int64(d.uvarint())

@@ -133,6 +133,7 @@ func TestEnvelopeRoundTrip(t *testing.T) {
 		h := header{
 			LogTime: rapid.Int64Range(0, 1<<62).Draw(t, "time"), Seed: rapid.Uint64().Draw(t, "seed"),
 			Reap: rapid.IntRange(0, 1<<20).Draw(t, "reap"), MemoryMax: rapid.Int64Min(0).Draw(t, "memory"),
+			Digest: rapid.Bool().Draw(t, "digest"),
 		}
 		var all []logged
 		from := origin{1, 2, 3}

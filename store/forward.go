@@ -112,7 +112,7 @@ func (s *Store) queueForward(f foreign) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	term, leader := s.group.Leader()
-	if s.failed.Load() || term != f.term || uint64(leader) != s.node || b.foreignBytes+len(f.calls) > foreignBytesMax {
+	if s.halted() || term != f.term || uint64(leader) != s.node || b.foreignBytes+len(f.calls) > foreignBytesMax {
 		return errForward
 	}
 	b.foreign = append(b.foreign, f)

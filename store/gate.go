@@ -47,6 +47,9 @@ func (s *Store) admit(session *command.Session, c *command.Call) *command.Error 
 		return err
 	}
 	session.Note(c.Spec, s.source.Now())
+	if class := c.Spec.Class(); s.quarantined.Load() != nil && (class == command.Read || class == command.Write) {
+		return errQuarantined
+	}
 	if s.diskFull.Load() && c.Spec.Flags.Has(command.DenyGrowth) {
 		return command.ErrDiskFull
 	}

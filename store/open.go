@@ -36,7 +36,15 @@ func Open(o Options, founding raft.Seed, hashKey [16]byte) (*Store, error) {
 	} else {
 		state.BeginReplay()
 	}
+	reason, quarantined, err := checkpoint.Quarantined(o.Dir, uint64(o.Group))
+	if err != nil {
+		return nil, err
+	}
 	s := newStore(o, state, at)
+	if quarantined {
+		s.quarantined.Store(&reason)
+		s.tellQuarantine(reason)
+	}
 	s.checkpoints.last = newest
 	s.checkpoints.ctx, s.checkpoints.cancel = context.WithCancel(context.Background())
 	return s, nil

@@ -19,12 +19,14 @@ type Courier interface {
 //	forward   term, count, first sequence, calls as in an envelope
 //	refusal   term, count, first sequence: those calls certainly are not in the log and never will be
 //	tick      term, log time in ms that the sender wants to see applied
+//	digest    term, index, digestVersion, 32 bytes: what the sender's state as of that entry hashes to
 type packetKind byte
 
 const (
 	packetForward packetKind = 1
 	packetRefusal packetKind = 2
 	packetTick    packetKind = 3
+	packetDigest  packetKind = 4
 )
 
 // packetHeaderMax bounds what stands in a packet before its calls.
@@ -63,6 +65,14 @@ func (s *Store) Receive(from uint64, packet []byte) {
 		due := d.uvarint()
 		if !d.bad && len(d.rest) == 0 {
 			s.takeTick(term, due)
+			return
+		}
+	case packetDigest:
+		made := digest{term: term, index: raft.Index(d.uvarint())}
+		version := d.uvarint()
+		if !d.bad && len(d.rest) == len(made.sum) {
+			copy(made.sum[:], d.rest)
+			s.takeDigest(from, made, version)
 			return
 		}
 	}

@@ -64,6 +64,9 @@ func (s *Store) look(
 		return 0, err
 	}
 	for {
+		if s.quarantined.Load() != nil {
+			return 0, errQuarantined
+		}
 		hidden := false
 		late, failed := s.state().Read(credential, ref, now, func(v *engine.View) {
 			if hidden = s.curtain.drawn.Load(); !hidden {

@@ -26,11 +26,16 @@ type Limits struct {
 	// CheckpointBytesMin is how much log must have been applied since the last checkpoint before a
 	// new one is made; the size of the last one counts if it is larger.
 	CheckpointBytesMin int64
+	// DigestInterval is how often, while it leads and the state changes, this node has all nodes hash their
+	// states and compare; 0 is never.
+	DigestInterval time.Duration
 }
 
 // DefaultLimits are the limits of a node that was told nothing else.
 func DefaultLimits() Limits {
-	return Limits{Deadline: 1800 * time.Millisecond, CheckpointBytesMin: 512 << 20}
+	return Limits{
+		Deadline: 1800 * time.Millisecond, CheckpointBytesMin: 512 << 20, DigestInterval: 10 * time.Minute,
+	}
 }
 
 // Options say what a store is made of.
@@ -74,9 +79,12 @@ type Store struct {
 	ticks    ticks
 	diskFull atomic.Bool
 	failed   atomic.Bool // an entry could not be applied: the state has a hole from there on
-	calls    atomic.Uint64
-	runs     sync.Pool // of *run
-	timers   sync.Pool // of clock.Timer, stopped
+	digests  *digests
+	// quarantined says why this node's state must not be trusted; nil: nothing is known against it.
+	quarantined atomic.Pointer[string]
+	calls       atomic.Uint64
+	runs        sync.Pool // of *run
+	timers      sync.Pool // of clock.Timer, stopped
 
 	// Owned by the apply worker.
 	applied   position
@@ -122,6 +130,10 @@ func newStore(o Options, state *engine.State, at position) *Store {
 	}
 	s.memory.Store(state)
 	s.clock.raise(state.LogTime())
+	s.digests = newDigests(o.Limits.DigestInterval, state.LogTime())
+	if o.Courier == nil { // nobody to compare with
+		s.digests.interval = 0
+	}
 	s.batcher = &batcher{store: s, rng: newRand(o.Seed)}
 	s.checkpoints = checkpoints{dir: o.Dir, group: o.Group}
 	return s
@@ -143,6 +155,9 @@ func (s *Store) state() *engine.State { return s.memory.Load() }
 func (s *Store) Join(g *raft.Group) {
 	s.group = g
 	s.curtain.raise(g.Status().Term, s.applied.Charter.Serving)
+	if _, yes := s.Quarantined(); yes {
+		s.digests.run(func() { s.standAside(true) })
+	}
 }
 
 // Proposer returns what the group asks for proposals.
