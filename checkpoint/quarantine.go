@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 )
 
 // quarantineSuffix ends the name of the file that says of a group that its checkpoints are not to be trusted.
@@ -17,6 +19,16 @@ const reasonBytesMax = 4 << 10
 
 func quarantinePath(dir string, group uint64) string {
 	return filepath.Join(dir, fmt.Sprintf("%d%s", group, quarantineSuffix))
+}
+
+// QuarantineOf returns of which group a file in the directory notes the quarantine, false if it is no such file.
+func QuarantineOf(name string) (group uint64, ok bool) {
+	digits, ok := strings.CutSuffix(name, quarantineSuffix)
+	if !ok {
+		return 0, false
+	}
+	group, err := strconv.ParseUint(digits, 10, 64)
+	return group, err == nil && name == filepath.Base(quarantinePath("", group))
 }
 
 // Quarantine notes durably that the state of a group, and so every checkpoint of it in the directory, was found to be

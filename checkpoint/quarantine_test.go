@@ -27,6 +27,14 @@ func TestQuarantine(t *testing.T) {
 	want(1, long[:reasonBytesMax], true)
 	want(2, "", false)
 	want(11, "", false)
+	for name, of := range map[string]uint64{
+		filepath.Base(quarantinePath(dir, 1)): 1, "18446744073709551615.quarantined": 1<<64 - 1,
+		"01.quarantined": 0, "1.quarantined.tmp": 0, ".quarantined": 0, "18446744073709551616.quarantined": 0,
+	} {
+		if group, ok := QuarantineOf(name); ok != (of != 0) || ok && group != of {
+			t.Errorf("QuarantineOf(%q) = %d, %v", name, group, ok)
+		}
+	}
 	if removed, err := Clean(dir); err != nil || len(removed) > 0 {
 		t.Errorf("Clean removed %v, %v", removed, err)
 	}

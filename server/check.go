@@ -179,8 +179,25 @@ func (c *dataCheck) checkCheckpoints() error {
 		})
 	}
 	for _, left := range files {
+		if group, ok := checkpoint.QuarantineOf(left.Name()); ok {
+			if err := c.checkQuarantine(group, filepath.Join(dir, left.Name())); err != nil {
+				return err
+			}
+			continue
+		}
 		c.note(filepath.Join(dir, left.Name()), "no part of a complete checkpoint")
 	}
+	return nil
+}
+
+// checkQuarantine tells of a group whose data other nodes have found to be wrong, sound as its files may be.
+func (c *dataCheck) checkQuarantine(group uint64, file string) error {
+	reason, yes, err := checkpoint.Quarantined(filepath.Dir(file), group)
+	if err != nil || !yes {
+		return err
+	}
+	c.damage(file, "group %d is in quarantine: %s. Remove the node from the cluster, empty its data directory and "+
+		"let it join again as a new node", group, reason)
 	return nil
 }
 

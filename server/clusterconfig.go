@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"time"
 
 	"github.com/primatomic/primatomic/cluster"
 )
@@ -18,6 +19,8 @@ type ClusterConfig struct {
 	AdvertiseRespAddr string `placeholder:"HOST:PORT" help:"Address that Redis clients are told for this node, if it is not the one that is listened on."`
 	AdvertiseGrpcAddr string `placeholder:"HOST:PORT" help:"Address that gRPC clients are told for this node, if it is not the one that is listened on."`
 
+	DigestInterval time.Duration `default:"10m" help:"While it leads, have all nodes hash their data and compare this often; 0 for never. A node that differs from the majority stops serving."`
+
 	ClusterSecretFile string `type:"existingfile" placeholder:"FILE" help:"File with a secret of 16 bytes or more that all nodes of the cluster know: a node without it is not let in. What nodes send each other is not encrypted."`
 	PeerTLSCert       string `name:"peer-tls-cert" type:"existingfile" placeholder:"FILE" help:"Certificate of this node, in PEM, for servers and clients. With it nodes speak TLS with each other, and none without a certificate is let in."`
 	PeerTLSKey        string `name:"peer-tls-key" type:"existingfile" placeholder:"FILE" help:"Private key of that certificate, in PEM."`
@@ -26,6 +29,9 @@ type ClusterConfig struct {
 
 // validate refuses settings that contradict each other.
 func (c *ClusterConfig) validate() error {
+	if c.DigestInterval < 0 {
+		return errors.New("--digest-interval must not be negative: 0 is for never")
+	}
 	tls := 0
 	for _, file := range []string{c.PeerTLSCert, c.PeerTLSKey, c.PeerTLSCA} {
 		if file != "" {

@@ -138,6 +138,7 @@ func (c *core) load(o Options, founding raft.Seed, hard wal.HardState) (err erro
 	limits.Deadline = o.Config.Limits.CallTimeout
 	limits.MemoryBytesMax = int64(o.Config.Limits.MaxMemory)
 	limits.CheckpointBytesMin = int64(o.Config.Storage.CheckpointAfter)
+	limits.DigestInterval = o.Config.Cluster.DigestInterval
 	c.store, err = store.Open(store.Options{
 		Group: groupID, Dir: checkpointDir(o.Config.Storage.DataDir),
 		Node: c.identity.Node, Process: c.identity.Process,

@@ -37,7 +37,7 @@ func startHealth(addr string, n *node, namespaces bool, logger *slog.Logger) (*h
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), probeTimeout)
 		defer cancel()
-		if err := n.group.Read(ctx); err != nil {
+		if err := n.canServe(ctx); err != nil {
 			http.Error(w, "not ready: "+err.Error(), http.StatusServiceUnavailable)
 			return
 		}
@@ -55,6 +55,14 @@ func startHealth(addr string, n *node, namespaces bool, logger *slog.Logger) (*h
 		}
 	}()
 	return h, nil
+}
+
+// canServe waits until the node could answer a read. An error says why it cannot.
+func (n *node) canServe(ctx context.Context) error {
+	if reason, yes := n.store.Quarantined(); yes {
+		return fmt.Errorf("this node is in quarantine: %s", reason)
+	}
+	return n.group.Read(ctx)
 }
 
 func (h *health) stop(ctx context.Context) {

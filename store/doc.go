@@ -11,6 +11,8 @@
 //   - waiter: what a run is to its writes while they are in the log. It is found again by origin (node,
 //     process, sequence) when this node applies the entry, so an outcome is never lost on the way.
 //   - curtain: hides what was applied in a raft term that nobody serves yet, from replies and reads.
+//   - digest: what the state as of one entry hashes to. Nodes compare theirs, and one that differs from the
+//     majority goes into quarantine.
 //
 // The way of a write: Do -> gate -> run -> batcher -> raft -> Apply -> run -> Do. The way of a read:
 // Do -> gate -> read point -> engine. A read behind a write of its own submission rides on it: it is
