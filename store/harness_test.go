@@ -118,6 +118,7 @@ func (n *node) kill() {
 	n.host.Stop()
 	n.store.checkpoints.cancel()
 	n.store.checkpoints.working.Wait()
+	n.store.digests.stop()
 }
 
 func (n *node) must(err error) {
