@@ -57,7 +57,8 @@ func TestBallots(t *testing.T) {
 					got.wrong = append(got.wrong, f.wrong...)
 				}
 				slices.Sort(got.wrong)
-				if got.self != tt.want.self || got.disputed != tt.want.disputed || !slices.Equal(got.wrong, tt.want.wrong) {
+				same := got.self == tt.want.self && got.disputed == tt.want.disputed
+				if !same || !slices.Equal(got.wrong, tt.want.wrong) {
 					t.Fatalf("found %+v, want %+v", got, tt.want)
 				}
 			}

@@ -209,7 +209,7 @@ func (s *Store) compare(node uint64, made digest) {
 			"node", nodeName(peer), "index", made.index)
 	}
 	if f.disputed {
-		s.logger.Error("the nodes' states differ and no majority agrees, so it cannot be told who is right: all go on. "+
+		s.logger.Error("the nodes' states differ and no majority agrees, so nobody can tell who is right: all go on. "+
 			"Look for a node whose memory or disk is faulty, or restore a backup", "index", made.index)
 	}
 	if f.self {

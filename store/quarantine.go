@@ -9,8 +9,8 @@ import (
 	"github.com/primatomic/primatomic/raft"
 )
 
-// A node whose state is wrong goes into quarantine, for good: it answers no read and no write, applies nothing, makes no
-// checkpoint and gives the leadership away whenever it has it. Its log is sound, so it goes on voting and keeping
+// A node whose state is wrong goes into quarantine, for good: it answers no read and no write, applies nothing, makes
+// no checkpoint and gives the leadership away whenever it has it. Its log is sound, so it goes on voting and keeping
 // entries for the others, until it is removed and joins again as a new node. A note beside the checkpoints keeps it
 // so over restarts.
 

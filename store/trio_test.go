@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 	"testing/cryptotest"
 	"testing/synctest"
@@ -26,6 +27,7 @@ type trio struct {
 
 // wire is the network between the nodes.
 type wire struct {
+	mu      sync.Mutex // digests are sent from goroutines of their own
 	letters []letter
 	cut     map[[2]raft.ReplicaID]bool // in this direction nothing arrives
 	down    map[[2]raft.ReplicaID]bool // there is no connection: senders notice
@@ -62,6 +64,8 @@ func (n *node) courier() Courier {
 type transportEnd end
 
 func (e transportEnd) Send(_ raft.GroupID, messages []*pb.Message) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	for _, m := range messages {
 		l := letter{from: e.from, to: raft.ReplicaID(m.GetTo()), message: proto.Clone(m).(*pb.Message)}
 		e.letters = append(e.letters, l)
@@ -72,6 +76,8 @@ type courierEnd end
 
 func (e courierEnd) Send(node uint64, packet []byte) error {
 	to := raft.ReplicaID(node)
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	if e.down[[2]raft.ReplicaID{e.from, to}] {
 		return errors.New("not connected")
 	}
@@ -124,8 +130,10 @@ func (c *trio) settle() {
 }
 
 func (c *trio) deliver() bool {
+	c.wire.mu.Lock()
 	letters := c.wire.letters
 	c.wire.letters = nil
+	c.wire.mu.Unlock()
 	for _, l := range letters {
 		if c.wire.cut[[2]raft.ReplicaID{l.from, l.to}] {
 			continue
