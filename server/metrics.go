@@ -117,6 +117,7 @@ func (c *collector) raft(s sink) {
 	s.gauge("raft_voters", "Members with a vote.", float64(len(status.Voters)))
 	s.gauge("raft_learners", "Members that catch up, without a vote.", float64(len(status.Learners)))
 	s.counter("raft_messages_dropped_total", "Messages of peers that found the inbox full.", status.Dropped)
+	c.digest(s)
 	s.gauge("log_stalled", "1 if writes wait because there is no disk space for the log.",
 		number(c.node.core.host.Stalled()))
 	var syncs, commits tally
@@ -125,6 +126,18 @@ func (c *collector) raft(s sink) {
 	s.histogram("log_sync_seconds", "How long a sync of the log takes.", &syncs)
 	s.histogram("commit_seconds",
 		"How long writes take from when they are sent on their way to the log until they are applied here.", &commits)
+}
+
+// digest tells how the node's data compares with that of the others.
+func (c *collector) digest(s sink) {
+	status := c.node.store.DigestStatus()
+	_, quarantined := c.node.store.Quarantined()
+	s.gauge("digest_index", "Last entry as of which the node has hashed its data.", float64(status.Made))
+	s.gauge("digest_agreed_index", "Last entry as of which it agreed with a majority.", float64(status.Agreed))
+	s.gauge("digest_disputed_index", "Last entry as of which no majority can agree.", float64(status.Disputed))
+	s.gauge("digest_differing", "Other members that differ from the majority.", float64(len(status.Wrong)))
+	s.counter("digest_skipped_total", "Digests left out because one was under way.", status.Skipped)
+	s.gauge("quarantined", "1 if the node's data is wrong and it serves nothing.", number(quarantined))
 }
 
 // members tells of the other members of the cluster.

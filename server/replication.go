@@ -7,6 +7,7 @@ import (
 
 	"github.com/primatomic/primatomic/command"
 	"github.com/primatomic/primatomic/raft"
+	"github.com/primatomic/primatomic/store"
 )
 
 // replicationInfo is the section Replication of INFO, in the fields that Redis has. Offsets are places in the raft
@@ -92,12 +93,31 @@ func (n *node) raftInfo() []command.InfoField {
 		"raft_voters", len(s.Voters),
 		"raft_learners", len(s.Learners),
 	)
+	list = append(list, digestInfo(n.store)...)
 	for i := range t.Members {
 		list = append(list, command.InfoField{
 			Name: "raft_member" + strconv.Itoa(i), Value: memberLine(&t, &t.Members[i], s.Role),
 		})
 	}
 	return list
+}
+
+// digestInfo tells how the node's data compares with that of the others.
+func digestInfo(s *store.Store) []command.InfoField {
+	d := s.DigestStatus()
+	wrong := make([]string, len(d.Wrong))
+	for i, id := range d.Wrong {
+		wrong[i] = memberText(id)
+	}
+	_, quarantined := s.Quarantined()
+	return fields(
+		"digest_index", uint64(d.Made),
+		"digest_agreed_index", uint64(d.Agreed),
+		"digest_disputed_index", uint64(d.Disputed),
+		"digest_skipped", d.Skipped,
+		"digest_differing", strings.Join(wrong, ","),
+		"quarantined", int(number(quarantined)),
+	)
 }
 
 // memberText names a node as the administration of members takes it.
