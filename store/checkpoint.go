@@ -23,17 +23,21 @@ type checkpoints struct {
 	mu      sync.Mutex
 	busy    bool            // one is being written; guarded by mu
 	last    checkpoint.Info // the newest complete one; guarded by mu
+	lastAt  position        // what it is of; guarded by mu
 	retryAt time.Duration   // boot clock before which none is begun, after a failure; guarded by mu
 }
 
 const (
 	// checkpointShare is the part of the time that a background checkpoint works, one in so many.
 	checkpointShare = 10
+	// wantedShare is the same for one that another node waits for.
+	wantedShare = 2
 	// checkpointRetry is how long a failed checkpoint is left alone, for the disk to get room.
 	checkpointRetry = 10 * time.Second
 )
 
-// begin reports whether a checkpoint may be written now, and reserves the right to.
+// begin reports whether a checkpoint may be written now, after so much log since the last one, and reserves
+// the right to.
 func (c *checkpoints) begin(since, atLeast int64, now time.Duration) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -44,16 +48,55 @@ func (c *checkpoints) begin(since, atLeast int64, now time.Duration) bool {
 	return true
 }
 
+// beginWanted is begin for a checkpoint that another node needs, whatever there is of log since the last one.
+func (c *checkpoints) beginWanted(least raft.Index, now time.Duration) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.busy || c.last.Index >= uint64(least) || now < c.retryAt {
+		return false
+	}
+	c.busy = true
+	return true
+}
+
 // end notes how it went.
-func (c *checkpoints) end(info checkpoint.Info, err error, now time.Duration) {
+func (c *checkpoints) end(info checkpoint.Info, at position, err error, now time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.busy = false
 	if err != nil {
 		c.retryAt = now + checkpointRetry
-		return
 	}
-	c.last = info
+	c.note(info, at)
+}
+
+// note takes a complete checkpoint for the newest one if it is. The caller holds mu.
+func (c *checkpoints) note(info checkpoint.Info, at position) {
+	if info.Index > c.last.Index {
+		c.last, c.lastAt = info, at
+	}
+}
+
+// adopted notes a checkpoint that came from another node.
+func (c *checkpoints) adopted(info checkpoint.Info, at position) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.note(info, at)
+}
+
+// Newest names the newest complete checkpoint. See raft.CheckpointSource.
+func (s *Store) Newest() (raft.Checkpoint, bool) {
+	c := &s.checkpoints
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.lastAt.checkpoint(c.last.Bytes), c.last.Index > 0 && !s.halted()
+}
+
+// Want begins a checkpoint that another node needs. See raft.CheckpointSource.
+func (s *Store) Want(least raft.Index) {
+	if !s.halted() && s.checkpoints.beginWanted(least, s.source.Boot()) {
+		s.beginCheckpoint(s.sinceCheckpoint.Load(), wantedShare)
+	}
 }
 
 // errHole is why a store that could not apply an entry makes no checkpoint.
@@ -71,23 +114,34 @@ func (s *Store) LastCheckpoint() checkpoint.Info {
 func (s *Store) checkpointIfDue() {
 	c := &s.checkpoints
 	since := s.sinceCheckpoint.Load()
-	if since < s.limits.CheckpointBytesMin || s.replaying || s.halted() {
+	if s.halted() {
 		return
 	}
-	if !c.begin(since, s.limits.CheckpointBytesMin, s.source.Boot()) {
-		return
+	if since >= s.limits.CheckpointBytesMin && c.begin(since, s.limits.CheckpointBytesMin, s.source.Boot()) {
+		s.beginCheckpoint(since, checkpointShare)
+	}
+}
+
+// beginCheckpoint has a checkpoint written of what is applied, after so much log since the last one, in one of share
+// parts of the time. In a replay the state must keep the order of keys from then on.
+func (s *Store) beginCheckpoint(since int64, share int) {
+	c := &s.checkpoints
+	if s.replaying {
+		s.state().EndReplay()
 	}
 	s.sinceCheckpoint.Add(-since)
-	snapshot, meta := s.state().Snapshot(), s.meta()
+	snapshot, meta, at := s.state().Snapshot(), s.meta(), s.applied
 	c.working.Add(1)
 	go func() {
 		defer c.working.Done()
-		info, err := s.writeCheckpoint(c.ctx, snapshot, meta, s.pace())
+		info, err := s.writeCheckpoint(c.ctx, snapshot, meta, s.pace(share))
 		if err != nil {
 			s.sinceCheckpoint.Add(since)
 		}
-		c.end(info, err, s.source.Boot())
-		if err != nil && c.ctx.Err() == nil {
+		c.end(info, at, err, s.source.Boot())
+		if err == nil {
+			s.dropFetched()
+		} else if c.ctx.Err() == nil {
 			s.logger.Error("checkpoint failed, the log is kept and it will be tried again", "error", err)
 		}
 	}()
@@ -159,13 +213,13 @@ func (s *Store) retire(newest checkpoint.Info) error {
 // pace returns a function that sleeps as long as keeps the checkpoint to its share of the time. It sleeps less
 // the more log has come since the checkpoint began, and not at all when the next one is due: else a
 // checkpoint under load would never catch up with the log that it is to replace.
-func (s *Store) pace() func(int) {
+func (s *Store) pace(share int) func(int) {
 	last := s.source.Boot()
 	due := float64(max(s.limits.CheckpointBytesMin, s.LastCheckpoint().Bytes))
 	return func(int) {
 		worked := float64(s.source.Boot() - last)
 		leisure := max(0, 1-float64(s.sinceCheckpoint.Load())/due)
-		timer := s.source.NewTimer(time.Duration(worked * (checkpointShare - 1) * leisure))
+		timer := s.source.NewTimer(time.Duration(worked * float64(share-1) * leisure))
 		defer timer.Stop()
 		select {
 		case <-timer.C():

@@ -31,6 +31,7 @@ type node struct {
 	fs      *vfs.Mem
 	dir     string // of checkpoints
 	limits  Limits
+	tails   raft.Limits
 	process uint64
 
 	id     raft.ReplicaID
@@ -71,16 +72,21 @@ func (n *node) openOn(c clock.Clock, segmentBytes int64) {
 		FS: n.fs, Dir: "wal", SegmentBytes: segmentBytes, Inline: true, Random: rand.NewChaCha8([32]byte{1}),
 	})
 	n.must(err)
-	founding, err := raft.Founding(n.voters...)
-	n.must(err)
+	var founding raft.Seed
+	if len(n.voters) > 0 { // nobody's: it joins
+		founding, err = raft.Founding(n.voters...)
+		n.must(err)
+	}
+	mark := recovery.Groups[testGroup].Snapshot
 	n.store, err = Open(Options{
 		Group: testGroup, Dir: n.dir, Node: uint64(n.id), Process: n.process, Clock: c, Logger: logger,
-		Limits: n.limits, Seed: 1, Fatal: fatal, Courier: n.courier(),
+		Limits: n.limits, Seed: 1, Fatal: fatal, Courier: n.courier(), Bulk: n.bulk(),
+		Mark: Mark{raft.Index(mark.Index), raft.Term(mark.Term)},
 	}, founding, [16]byte{7})
 	n.must(err)
 	term, index, conf := n.store.Position()
 	hard := recovery.Groups[testGroup].HardState
-	if recovery.Fresh {
+	if recovery.Fresh && len(n.voters) > 0 {
 		hard, err = raft.Bootstrap(l, testGroup, founding)
 		n.must(err)
 	}
@@ -91,6 +97,7 @@ func (n *node) openOn(c clock.Clock, segmentBytes int64) {
 	n.group, err = n.host.AddGroup(raft.GroupConfig{
 		ID: testGroup, Replica: n.id, Applied: index, AppliedTerm: term, ConfState: conf, HardState: hard,
 		Charter: n.store.Charter(), StateMachine: n.store, Proposer: n.store.Proposer(),
+		Source: n.store, Fetcher: n.store, Limits: n.tails,
 	})
 	n.must(err)
 	n.store.Join(n.group)

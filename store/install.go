@@ -21,6 +21,13 @@ type arrival struct {
 	at    position
 }
 
+// put keeps an arrival in the place of the one before; nil: none.
+func (a *arrivals) put(loaded *arrival) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.loaded = loaded
+}
+
 // take gives the arrival that a checkpoint names out, if it is there.
 func (a *arrivals) take(c *raft.Checkpoint) *arrival {
 	a.mu.Lock()
@@ -44,12 +51,13 @@ func (s *Store) Install(tag raft.Term, c *raft.Checkpoint) (raft.Charter, error)
 	if a == nil {
 		return raft.Charter{}, errNotFetched
 	}
-	if s.failed.Load() {
-		return raft.Charter{}, errHole
+	if s.halted() { // nothing is applied any more
+		return a.at.Charter, nil
 	}
 	s.curtain.raise(tag, s.applied.Charter.Serving)
 	s.memory.Store(a.state)
 	s.applied = a.at
+	s.clock.raise(a.state.LogTime())
 	s.waiters.jump()
 	s.curtain.raise(tag, s.applied.Charter.Serving)
 	for _, w := range s.curtain.takeShown() {

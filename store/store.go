@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/primatomic/primatomic/checkpoint/stream"
 	"github.com/primatomic/primatomic/command"
 	"github.com/primatomic/primatomic/engine"
 	"github.com/primatomic/primatomic/internal/clock"
@@ -29,12 +30,15 @@ type Limits struct {
 	// DigestInterval is how often, while it leads and the state changes, this node has all nodes hash their
 	// states and compare; 0 is never.
 	DigestInterval time.Duration
+	// CatchUpBytesPerSecond is how fast a checkpoint is fetched from another node; 0 is no limit.
+	CatchUpBytesPerSecond int64
 }
 
 // DefaultLimits are the limits of a node that was told nothing else.
 func DefaultLimits() Limits {
 	return Limits{
 		Deadline: 1800 * time.Millisecond, CheckpointBytesMin: 512 << 20, DigestInterval: 10 * time.Minute,
+		CatchUpBytesPerSecond: stream.DefaultBytesPerSecond,
 	}
 }
 
@@ -48,6 +52,11 @@ type Options struct {
 	Logger  *slog.Logger
 	Limits  Limits
 	Courier Courier // to the other nodes; nil: there are none
+	// Bulk carries pieces of checkpoints to the other nodes, of 1 MiB; nil: there are none. What it
+	// takes may be lost, and come in any order.
+	Bulk Courier
+	// Mark is the newest checkpoint that the log goes on from, as the log says.
+	Mark Mark
 	// Registry is the language; nil means a new one.
 	Registry *command.Registry
 	// Seed makes the seeds of entries; 0 means at random.
@@ -57,6 +66,12 @@ type Options struct {
 	Committed func(took time.Duration)
 	// Fatal ends the process: the store cannot go on without contradicting what it has said.
 	Fatal func(error)
+}
+
+// Mark names a checkpoint.
+type Mark struct {
+	Index raft.Index
+	Term  raft.Term
 }
 
 // Store carries calls out, as command.Executor, and applies the log, as raft.StateMachine.
@@ -95,7 +110,10 @@ type Store struct {
 	replaying bool
 	replayed  chan struct{} // closed when the replay is over: before that nothing may be read
 
+	stream          *stream.Stream
 	arrivals        arrivals
+	fetching        atomic.Bool  // a checkpoint is on its way here
+	fetchAt         atomic.Int64 // boot clock, ns, before which none is fetched
 	checkpoints     checkpoints
 	sinceCheckpoint atomic.Int64 // bytes of log applied that no checkpoint holds, complete or being written
 }

@@ -27,7 +27,7 @@ type trio struct {
 
 // wire is the network between the nodes.
 type wire struct {
-	mu      sync.Mutex // digests are sent from goroutines of their own
+	mu      sync.Mutex // digests and pieces of checkpoints are sent from goroutines of their own
 	letters []letter
 	cut     map[[2]raft.ReplicaID]bool // in this direction nothing arrives
 	down    map[[2]raft.ReplicaID]bool // there is no connection: senders notice
@@ -39,12 +39,20 @@ type letter struct {
 	from, to raft.ReplicaID
 	message  *pb.Message
 	packet   []byte
+	bulk     []byte
 }
 
 // end is a node's end of the wire.
 type end struct {
 	*wire
 	from raft.ReplicaID
+}
+
+func (n *node) bulk() Courier {
+	if n.wire == nil {
+		return nil
+	}
+	return bulkEnd{n.wire, n.id}
 }
 
 func (n *node) transport() raft.Transport {
@@ -72,6 +80,15 @@ func (e transportEnd) Send(_ raft.GroupID, messages []*pb.Message) {
 	}
 }
 
+type bulkEnd end
+
+func (e bulkEnd) Send(node uint64, packet []byte) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.letters = append(e.letters, letter{from: e.from, to: raft.ReplicaID(node), bulk: packet})
+	return nil
+}
+
 type courierEnd end
 
 func (e courierEnd) Send(node uint64, packet []byte) error {
@@ -90,7 +107,7 @@ func (e courierEnd) Send(node uint64, packet []byte) error {
 }
 
 // inTrio runs a test on three nodes that have elected a leader.
-func inTrio(t *testing.T, seed uint64, fn func(t *testing.T, c *trio)) {
+func inTrio(t *testing.T, seed uint64, fn func(t *testing.T, c *trio), set ...func(n *node)) {
 	t.Helper()
 	cryptotest.SetGlobalRandom(t, seed)
 	synctest.Test(t, func(t *testing.T) {
@@ -102,17 +119,22 @@ func inTrio(t *testing.T, seed uint64, fn func(t *testing.T, c *trio)) {
 				t: t, clock: clock.NewFake(epoch), dir: t.TempDir(), limits: DefaultLimits(),
 				id: id, voters: []raft.ReplicaID{1, 2, 3}, wire: c.wire,
 			}
+			for _, s := range set {
+				s(n)
+			}
 			n.open()
 			c.nodes = append(c.nodes, n)
 		}
+		defer func() { // also of what has failed, for nothing may go on in the bubble
+			for _, n := range c.nodes {
+				if n.fatal != nil {
+					t.Errorf("node %d: %v", n.id, n.fatal)
+				}
+				n.kill()
+			}
+		}()
 		c.elect()
 		fn(t, c)
-		for _, n := range c.nodes {
-			if n.fatal != nil {
-				t.Errorf("node %d: %v", n.id, n.fatal)
-			}
-			n.kill()
-		}
 	})
 }
 
@@ -139,7 +161,9 @@ func (c *trio) deliver() bool {
 			continue
 		}
 		n := c.node(l.to)
-		if l.packet != nil {
+		if l.bulk != nil {
+			n.store.ReceiveBulk(uint64(l.from), l.bulk)
+		} else if l.packet != nil {
 			n.store.Receive(uint64(l.from), l.packet)
 		} else if err := n.host.Receive(testGroup, l.from, l.message); err != nil {
 			c.t.Errorf("node %d refused a message of node %d: %v", l.to, l.from, err)
