@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/primatomic/primatomic/checkpoint"
+	"github.com/primatomic/primatomic/checkpoint/stream"
 	"github.com/primatomic/primatomic/engine"
 	"github.com/primatomic/primatomic/internal/nodedb"
 	"github.com/primatomic/primatomic/internal/vfs"
@@ -55,11 +56,11 @@ func (c *dataCheck) run() error {
 	if err := c.checkNode(); err != nil {
 		return err
 	}
-	if err := c.checkCheckpoints(); err != nil {
+	sound, err := c.checkLog()
+	if err != nil {
 		return err
 	}
-	sound, err := c.checkLog()
-	if err != nil || !sound {
+	if err := c.checkCheckpoints(); err != nil || !sound {
 		return err
 	}
 	groups := map[uint64]bool{groupID: true}
@@ -165,7 +166,11 @@ func (c *dataCheck) checkCheckpoints() error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	for _, info := range infos { // of each group the newest first
+	fetched, err := c.fetchedCheckpoints(dir)
+	if err != nil {
+		return err
+	}
+	for _, info := range append(fetched, infos...) { // of each group the newest first
 		sound, err := c.checkCheckpoint(info)
 		if err != nil {
 			return err
@@ -185,6 +190,9 @@ func (c *dataCheck) checkCheckpoints() error {
 			}
 			continue
 		}
+		if left.IsDir() {
+			continue
+		}
 		c.note(filepath.Join(dir, left.Name()), "no part of a complete checkpoint")
 	}
 	return nil
@@ -199,6 +207,19 @@ func (c *dataCheck) checkQuarantine(group uint64, file string) error {
 	c.damage(file, "group %d is in quarantine: %s. Remove the node from the cluster, empty its data directory and "+
 		"let it join again as a new node", group, reason)
 	return nil
+}
+
+// fetchedCheckpoints returns those that were fetched from another node, are what the log goes on from, and have
+// not been moved to the others: a start does that.
+func (c *dataCheck) fetchedCheckpoints(dir string) (marked []checkpoint.Info, err error) {
+	fetched, err := checkpoint.List(stream.Incoming(dir))
+	for _, info := range fetched {
+		mark := c.log.Groups[wal.GroupID(info.Group)].Snapshot
+		if mark == (wal.SnapshotMark{Index: info.Index, Term: info.Term}) {
+			marked = append(marked, info)
+		}
+	}
+	return marked, err
 }
 
 func (c *dataCheck) checkCheckpoint(info checkpoint.Info) (sound bool, err error) {

@@ -22,6 +22,7 @@ type Config struct {
 type StorageConfig struct {
 	DataDir         string `default:"data" type:"path" help:"Directory that holds everything this node keeps. It is made if it is missing."`
 	CheckpointAfter Bytes  `default:"512MiB" help:"Write a checkpoint (the whole state in one file, so that the log before it can be deleted) after this much log, or after the size of the last checkpoint if that is larger."`
+	CatchUpRate     Bytes  `default:"64MiB" help:"Fetch a checkpoint from another node, when this one was away for long or is new, at no more than this per second; 0 for as fast as it goes."`
 	DiskReserve     Bytes  `default:"256MiB" help:"Refuse writes that grow while less than this and 1.1 times the last checkpoint is free on the disk."`
 }
 

@@ -53,7 +53,7 @@ func startCore(ctx context.Context, o Options) (_ *core, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err = c.load(o, place.Seed, recovery.Groups[groupID].HardState); err != nil {
+	if err = c.load(o, place.Seed, recovery.Groups[groupID]); err != nil {
 		return nil, err
 	}
 	c.host.Start()
@@ -130,26 +130,29 @@ func (c *core) proposalsInflight() int {
 	return 0 // raft's default: with others there is also their answer to wait for
 }
 
-// load loads the state and puts it behind the log. hard is what the log holds of the group, zero if it does not
-// know it.
-func (c *core) load(o Options, founding raft.Seed, hard wal.HardState) (err error) {
+// load loads the state and puts it behind the log. logged is what the log holds of the group, zero if it does
+// not know it.
+func (c *core) load(o Options, founding raft.Seed, logged wal.GroupState) (err error) {
 	replica := raft.ReplicaID(c.identity.Node)
 	limits := store.DefaultLimits()
 	limits.Deadline = o.Config.Limits.CallTimeout
 	limits.MemoryBytesMax = int64(o.Config.Limits.MaxMemory)
 	limits.CheckpointBytesMin = int64(o.Config.Storage.CheckpointAfter)
 	limits.DigestInterval = o.Config.Cluster.DigestInterval
+	limits.CatchUpBytesPerSecond = int64(o.Config.Storage.CatchUpRate)
 	c.store, err = store.Open(store.Options{
 		Group: groupID, Dir: checkpointDir(o.Config.Storage.DataDir),
 		Node: c.identity.Node, Process: c.identity.Process,
 		Clock: clock.System, Logger: o.Logger, Limits: limits, Fatal: o.Fatal,
-		Courier: courier{c.cluster}, Committed: c.meters.committed,
+		Courier: courier{c.cluster, kindStore}, Bulk: courier{c.cluster, kindCheckpoint}, Committed: c.meters.committed,
+		Mark: store.Mark{Index: raft.Index(logged.Snapshot.Index), Term: raft.Term(logged.Snapshot.Term)},
 	}, founding, hashKey(c.identity.Cluster))
 	if err != nil {
 		return err
 	}
 	term, index, confState := c.store.Position()
-	if hard, err = c.begin(hard, founding, index); err != nil {
+	hard, err := c.begin(logged.HardState, founding, index)
+	if err != nil {
 		return fmt.Errorf("data directory %s: %w", o.Config.Storage.DataDir, err)
 	}
 	c.host, err = raft.NewHost(raft.HostConfig{
@@ -162,6 +165,7 @@ func (c *core) load(o Options, founding raft.Seed, hard wal.HardState) (err erro
 	c.group, err = c.host.AddGroup(raft.GroupConfig{
 		ID: groupID, Replica: replica, Applied: index, AppliedTerm: term, ConfState: confState,
 		Charter: c.store.Charter(), HardState: hard, StateMachine: c.store, Proposer: c.store.Proposer(),
+		Source: c.store, Fetcher: c.store,
 		Limits: raft.Limits{ProposalsInflightMax: c.proposalsInflight()},
 	})
 	if err != nil {

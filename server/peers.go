@@ -33,7 +33,7 @@ func (c *core) openCluster(o Options) (err error) {
 		Dial: func(ctx context.Context, addr string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "tcp", addr)
 		},
-		Receive: c.receive, Kinds: c.kinds(),
+		Receive: c.receive, Unreachable: c.unreachable, Kinds: c.kinds(),
 		Clock: clock.System, Random: rand.Reader, Logger: o.Logger,
 	}
 	if options.Secret, err = readSecret(config.ClusterSecretFile); err != nil {
@@ -59,24 +59,36 @@ func (c *core) receive(group raft.GroupID, from transport.NodeID, m *pb.Message)
 	return c.host.Receive(group, raft.ReplicaID(from), m)
 }
 
+// unreachable tells the raft host that entries for a peer were dropped.
+func (c *core) unreachable(peer transport.NodeID, group raft.GroupID) {
+	c.host.Unreachable(group, raft.ReplicaID(peer))
+}
+
 // Kinds of packets that nodes send each other beside raft's messages. They stand on the wire.
 const (
-	kindStore transport.Kind = transport.KindUser // of the stores; see store.Courier
+	kindStore      transport.Kind = transport.KindUser     // of the stores; see store.Courier
+	kindCheckpoint transport.Kind = transport.KindUser + 1 // pieces of checkpoints; see store.Options.Bulk
 )
 
 // kinds says how they are carried, and to whom. What peers send arrives when all that is named here is there.
 func (c *core) kinds() map[transport.Kind]transport.KindConfig {
 	return map[transport.Kind]transport.KindConfig{
 		kindStore: {Deliver: func(from transport.NodeID, packet []byte) { c.store.Receive(uint64(from), packet) }},
+		kindCheckpoint: {Bulk: true, Deliver: func(from transport.NodeID, packet []byte) {
+			c.store.ReceiveBulk(uint64(from), packet)
+		}},
 	}
 }
 
-// courier carries the packets of this node's store.
-type courier struct{ node *cluster.Node }
+// courier carries packets of this node's store, of one kind.
+type courier struct {
+	node *cluster.Node
+	kind transport.Kind
+}
 
 // Send queues a packet. See store.Courier.
 func (c courier) Send(node uint64, packet []byte) error {
-	return c.node.SendTo(transport.NodeID(node), kindStore, packet)
+	return c.node.SendTo(transport.NodeID(node), c.kind, packet)
 }
 
 // readSecret reads the cluster secret; nil if there is none.

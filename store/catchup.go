@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"os"
+	"io/fs"
 	"time"
 
 	"github.com/primatomic/primatomic/checkpoint"
@@ -20,26 +20,25 @@ import (
 // catchUpRetry is how long a fetch that failed is left alone. The leader goes on to say that it is needed.
 const catchUpRetry = 2 * time.Second
 
-// startStream begins to give checkpoints to other nodes.
-func (s *Store) startStream(o *Options) {
-	bulk := o.Bulk
-	if bulk == nil {
-		bulk = noCourier{}
-	}
-	s.stream = stream.New(stream.Config{
-		Dir: o.Dir, Send: bulk.Send, Clock: o.Clock, Logger: o.Logger,
-		BytesPerSecond: o.Limits.CatchUpBytesPerSecond,
-	})
+// stream returns what brings checkpoints from node to node. It begins with the first use: a node alone has none.
+func (s *Store) stream() *stream.Stream {
 	c := &s.checkpoints
-	c.working.Go(func() {
-		<-c.ctx.Done()
-		s.stream.Close()
+	s.streaming.Do(func() {
+		s.streamed = stream.New(stream.Config{
+			Dir: c.dir, Send: s.bulk.Send, Clock: s.source, Logger: s.logger,
+			BytesPerSecond: s.limits.CatchUpBytesPerSecond,
+		})
+		c.working.Go(func() {
+			<-c.ctx.Done()
+			s.streamed.Close()
+		})
 	})
+	return s.streamed
 }
 
 // ReceiveBulk takes a packet that another node has sent through Options.Bulk. It does not block.
 func (s *Store) ReceiveBulk(from uint64, packet []byte) {
-	if err := s.stream.Receive(from, packet); err != nil {
+	if err := s.stream().Receive(from, packet); err != nil {
 		s.logger.Error("a packet of another node does not decode", "node", from, "bytes", len(packet), "error", err)
 	}
 }
@@ -63,7 +62,7 @@ func (s *Store) Fetch(from raft.ReplicaID, asked raft.Checkpoint) {
 func (s *Store) catchUp(ctx context.Context, from uint64, asked raft.Checkpoint) error {
 	group := uint64(s.checkpoints.group)
 	name := stream.Name{Group: group, Term: uint64(asked.Term), Index: uint64(asked.Index)}
-	info, err := s.stream.Fetch(ctx, from, name)
+	info, err := s.stream().Fetch(ctx, from, name)
 	if err != nil {
 		return err
 	}
@@ -105,7 +104,7 @@ func (p *position) checkpoint(bytes int64) raft.Checkpoint {
 func (s *Store) adopt(ctx context.Context, info checkpoint.Info, at position) {
 	for {
 		adopted, err := checkpoint.Adopt(s.checkpoints.dir, info)
-		if errors.Is(err, os.ErrNotExist) && s.LastCheckpoint().Index >= info.Index {
+		if errors.Is(err, fs.ErrNotExist) && s.LastCheckpoint().Index >= info.Index {
 			return
 		}
 		if err == nil {

@@ -38,7 +38,9 @@ func (c *trio) load(n *node, from, to int) {
 // trimmed waits until the leader's log begins above an index.
 func (c *trio) trimmed(above raft.Index) {
 	c.t.Helper()
-	c.until("the leader lets go of its log", func() bool { return c.leader() != nil && c.leader().group.Status().First > above })
+	c.until("the leader lets go of its log", func() bool {
+		return c.leader() != nil && c.leader().group.Status().First > above
+	})
 }
 
 func (c *trio) until(what string, ok func() bool) {
@@ -73,11 +75,6 @@ func (c *trio) same() {
 			c.t.Fatalf("the state of node %d differs", n.id)
 		}
 	}
-}
-
-// installed reports whether a node's log goes on from a checkpoint that it has fetched.
-func (n *node) installed() bool {
-	return n.log.FirstIndex(testGroup) > 2 && n.group.Status().First == raft.Index(n.log.FirstIndex(testGroup))
 }
 
 func TestFollowerCatchesUpByCheckpoint(t *testing.T) {

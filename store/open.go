@@ -14,7 +14,8 @@ const foundingIndex = 1
 
 // Open loads the state of a group: from its newest checkpoint or, if there is none, the state that every
 // founder of the group begins with, which is empty and follows from the founding and the hash key.
-// If the log goes on from a checkpoint that was fetched and not moved yet, that is done first. A damaged one is an error: what it held may not be in the log any more.
+// If the log goes on from a checkpoint that was fetched and not moved yet, that is done first. A damaged one is an
+// error: what it held may not be in the log any more.
 func Open(o Options, founding raft.Seed, hashKey [16]byte) (*Store, error) {
 	if err := adoptMarked(&o); err != nil {
 		return nil, err
@@ -50,7 +51,6 @@ func Open(o Options, founding raft.Seed, hashKey [16]byte) (*Store, error) {
 	}
 	s.checkpoints.last, s.checkpoints.lastAt = newest, at
 	s.checkpoints.ctx, s.checkpoints.cancel = context.WithCancel(context.Background())
-	s.startStream(&o)
 	return s, nil
 }
 

@@ -110,7 +110,9 @@ type Store struct {
 	replaying bool
 	replayed  chan struct{} // closed when the replay is over: before that nothing may be read
 
-	stream          *stream.Stream
+	bulk            Courier
+	streaming       sync.Once // makes streamed
+	streamed        *stream.Stream
 	arrivals        arrivals
 	fetching        atomic.Bool  // a checkpoint is on its way here
 	fetchAt         atomic.Int64 // boot clock, ns, before which none is fetched
@@ -145,6 +147,9 @@ func newStore(o Options, state *engine.State, at position) *Store {
 	}
 	if s.courier == nil {
 		s.courier = noCourier{}
+	}
+	if s.bulk = o.Bulk; s.bulk == nil {
+		s.bulk = noCourier{}
 	}
 	s.memory.Store(state)
 	s.clock.raise(state.LogTime())
