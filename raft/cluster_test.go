@@ -23,6 +23,8 @@ type cluster struct {
 	// loss is the percentage of messages lost; a cut replica neither sends nor receives.
 	loss int
 	cut  map[ReplicaID]bool
+	// stuck replicas' disks do not finish what they do.
+	stuck map[ReplicaID]bool
 	// delays returns how long each copy of a message travels; nil: one copy, not at all.
 	delays func() []time.Duration
 }
@@ -65,6 +67,7 @@ func newCluster(t *testing.T, seed uint64, voters ...ReplicaID) *cluster {
 		rates: make(map[ReplicaID]float64),
 		nodes: make(map[ReplicaID]*node),
 		cut:   make(map[ReplicaID]bool),
+		stuck: make(map[ReplicaID]bool),
 	}
 	for _, id := range voters {
 		c.add(id).found(voters...).start()
@@ -106,6 +109,9 @@ func (c *cluster) settle() {
 		for _, i := range c.rng.Perm(len(c.order)) {
 			actors := c.nodes[c.order[i]].host.Actors()
 			for _, j := range c.rng.Perm(len(actors)) {
+				if c.stuck[c.order[i]] && actors[j] == Actor(c.nodes[c.order[i]].host.writer) {
+					continue
+				}
 				worked = actors[j].Turn() || worked
 			}
 		}

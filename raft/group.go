@@ -65,6 +65,10 @@ type Group struct {
 	// appends and entryAppends count the MsgStorageAppends at the writer, and those of them
 	// that carry entries.
 	appends, entryAppends int
+	// appendedAt are the ticks at which the appends were handed to the writer, and giveAwayAt the instant of the
+	// boot clock before which this leader does not give its leadership away again.
+	appendedAt []int
+	giveAwayAt time.Duration
 	// unappliedBytes is the size of what this leader has proposed and not yet applied. Entries of
 	// former leaders count down too, so it is a low estimate; it never falls below 0.
 	unappliedBytes int

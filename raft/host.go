@@ -34,6 +34,9 @@ type HostConfig struct {
 	Tick           time.Duration
 	HeartbeatTicks int
 	ElectionTicks  int
+	// SlowDisk is how long an append may take before a leader gives its leadership to a voter that is up to
+	// date, if there is one; the election timeout if 0.
+	SlowDisk time.Duration
 	// Shards is the number of loops the groups are spread over; 1 if 0.
 	Shards int
 }
@@ -50,7 +53,7 @@ type Host struct {
 
 	tick                          time.Duration
 	heartbeatTicks, electionTicks int
-	readRetryTicks                int
+	readRetryTicks, slowDiskTicks int
 
 	writer *writer
 	shards []*shard
@@ -79,6 +82,7 @@ func NewHost(c HostConfig) (*Host, error) {
 	setDefault(&c.HeartbeatTicks, 2)
 	setDefault(&c.ElectionTicks, 10)
 	setDefault(&c.Shards, 1)
+	setDefault(&c.SlowDisk, time.Duration(c.ElectionTicks)*c.Tick)
 	if c.HeartbeatTicks < 0 || c.ElectionTicks <= c.HeartbeatTicks || c.Tick < 0 || c.Shards < 0 {
 		return nil, errors.New("raft: the election timeout must exceed the heartbeat interval")
 	}
@@ -91,6 +95,7 @@ func NewHost(c HostConfig) (*Host, error) {
 		process:        c.Process,
 		synced:         c.Synced,
 		tick:           c.Tick,
+		slowDiskTicks:  max(1, int(c.SlowDisk/c.Tick)),
 		heartbeatTicks: c.HeartbeatTicks,
 		electionTicks:  c.ElectionTicks,
 		readRetryTicks: max(1, c.ElectionTicks/2),

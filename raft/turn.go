@@ -30,6 +30,7 @@ func (g *Group) turn(now time.Duration) {
 		g.node.Tick()
 		g.showPeers()
 		g.followSnapshots()
+		g.leaveSlowDisk()
 	}
 	g.reportLost()
 	g.campaignAlone()
@@ -111,6 +112,7 @@ func (g *Group) stepCompletions() {
 // stepAppended gives the library what follows from a durable append.
 func (g *Group) stepAppended(done *appendDone) {
 	g.appends--
+	g.noteDone()
 	if done.entries {
 		g.entryAppends--
 	}
@@ -362,6 +364,7 @@ func (g *Group) handOutAppend(m *pb.Message, voted bool) {
 	entries := m.GetEntries()
 	g.storage.append(entries)
 	g.appends++
+	g.noteHandedOut()
 	if len(entries) > 0 {
 		g.entryAppends++
 	}
