@@ -208,7 +208,9 @@ func (s *Session) appendLine(b []byte, now time.Time) []byte {
 	count(" idle=", seconds(now.Sub(shown.LastAt)))
 	field(" flags=", shown.flags())
 	field(" db=", db)
-	count(" sub=0 psub=0 ssub=0 multi=", int64(shown.Multi))
+	count(" sub=", int64(shown.Channels))
+	count(" psub=", int64(shown.Patterns))
+	count(" ssub=0 multi=", int64(shown.Multi))
 	field(" qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=0", "")
 	field(" events=r cmd=", command)
 	field(" user=", user)
@@ -226,6 +228,9 @@ func (n *Shown) flags() string {
 	var flags []byte
 	if n.Multi >= 0 {
 		flags = append(flags, 'x')
+	}
+	if n.Channels+n.Patterns > 0 {
+		flags = append(flags, 'P')
 	}
 	if n.NoEvict {
 		flags = append(flags, 'e')

@@ -1,13 +1,14 @@
 package command
 
 import (
+	"bytes"
 	"context"
 )
 
 func connectionCommands() []*Spec {
 	return []*Spec{
 		{
-			Name: "ping", Conn: ping, Family: Connection, Flags: Fast, Since: "0.1.0", Cost: "O(1)",
+			Name: "ping", Conn: ping, Family: Connection, Flags: Fast | WhileSubscribed, Since: "0.1.0", Cost: "O(1)",
 			Args:    []Arg{Opt(Str("message"))},
 			Summary: "Answers PONG, or the message.",
 		},
@@ -54,7 +55,13 @@ func connectionCommands() []*Spec {
 	}
 }
 
-func ping(_ context.Context, _ *Session, c *Call, r *Reply) {
+func ping(_ context.Context, s *Session, c *Call, r *Reply) {
+	if s.Proto != 3 && s.Subscribed() {
+		r.Array(2)
+		r.BulkString("pong")
+		r.Bulk(bytes.Join(c.Args[1:], nil)) // at most one
+		return
+	}
 	if len(c.Args) == 2 {
 		r.Bulk(c.Arg(1))
 		return

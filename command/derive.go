@@ -221,6 +221,7 @@ func (s *Spec) infoCategories() []string {
 	add(!s.Flags.Has(Fast), "@slow")
 	add(s.Flags&(Admin|Dangerous) != 0, "@dangerous")
 	add(s.Family == Connection, "@connection")
+	add(s.Family == PubSub, "@pubsub")
 	add(s.Family == Transactions, "@transaction")
 	add(s.Family == Namespaces, "@namespace")
 	return categories
@@ -253,7 +254,7 @@ func (s *Spec) checkTexts() (problems []string) {
 		problems = append(problems, "the name is empty, too long or not lower case")
 	}
 	switch s.Family {
-	case Strings, Generic, Connection, Server, Transactions, Namespaces, Clusters, Sentinels:
+	case Strings, Generic, Connection, Server, Transactions, Namespaces, Clusters, Sentinels, PubSub:
 	default:
 		problems = append(problems, "no family")
 	}

@@ -16,6 +16,9 @@ func (s *Session) Allowed(spec *Spec) *Error {
 	if err := s.verified(); err != nil {
 		return err
 	}
+	if err := s.refuseSubscribed(spec); err != nil {
+		return err
+	}
 	scope := spec.scope()
 	if err := permitScope(s.Principal, spec, scope); err != nil {
 		return err

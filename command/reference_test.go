@@ -40,6 +40,7 @@ var families = []struct {
 	{Server, "Server"},
 	{Clusters, "Cluster"},
 	{Sentinels, "Sentinel"},
+	{PubSub, "Pub/Sub"},
 }
 
 // referenceIntro has ' where the page has a backtick.
@@ -54,7 +55,7 @@ and 'denyoom' may make the data grow and is refused when memory or disk is short
 transactions mean is in [SEMANTICS.md](SEMANTICS.md).
 
 A command that is on no list here is answered with 'ERR unknown command': hashes, lists, sets, sorted sets, streams,
-blocking commands, Pub/Sub, scripts and functions are not there yet.
+blocking commands, scripts and functions are not there yet, and of Pub/Sub no more than the channels of a Sentinel.
 `
 
 // reference writes the whole page.

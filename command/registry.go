@@ -15,7 +15,7 @@ func NewRegistry() *Registry {
 	g := &Registry{byName: map[string]*Spec{}}
 	for _, family := range [][]*Spec{
 		connectionCommands(), serverCommands(), namespaceCommands(), transactionCommands(),
-		replicationCommands(), {clusterContainer(), sentinelContainer()},
+		replicationCommands(), {clusterContainer(), sentinelContainer()}, subscribeCommands(),
 		keyCommands(), expiryCommands(),
 		stringCommands(), rangeCommands(), counterCommands(), canonicalCommands(),
 	} {

@@ -126,6 +126,15 @@ func (r *Reply) NullArray() {
 // Array announces n elements that follow.
 func (r *Reply) Array(n int) { r.number('*', int64(n)) }
 
+// Push announces n elements that follow, of a message that answers nothing. RESP2 gets an array.
+func (r *Reply) Push(n int) {
+	if r.proto == 3 {
+		r.number('>', int64(n))
+		return
+	}
+	r.number('*', int64(n))
+}
+
 // Map announces n pairs that follow, keys and values in turn. RESP2 gets an array of 2n.
 func (r *Reply) Map(n int) {
 	if r.proto == 3 {

@@ -39,8 +39,11 @@ type Session struct {
 
 	executing bool // a transaction's calls of class Conn are being carried out
 
-	mu    sync.Mutex
-	shown Shown // guarded by mu
+	mu      sync.Mutex
+	shown   Shown         // guarded by mu
+	listens subscriptions // guarded by mu; its slices are never written to
+
+	subscribed atomic.Bool // listens holds something
 
 	lastSpec   atomic.Pointer[Spec] // the last call that was admitted; nil before the first
 	lastMillis atomic.Int64         // when, Unix time in ms
@@ -63,6 +66,7 @@ func (s *Session) begin() {
 	}
 	s.Namespace, s.Proto = numbered(0), 2
 	s.Stale = false
+	s.setListens(subscriptions{})
 	s.Close()
 	s.Multi = Multi{}
 	if s.Mute != MuteThis { // a RESET behind CLIENT REPLY SKIP is not answered
@@ -93,6 +97,7 @@ type Shown struct {
 	LastAt                time.Time
 	Multi                 int // queued commands, -1 outside of MULTI
 	Watching              int
+	Channels, Patterns    int // listened to
 	NoEvict, NoTouch      bool
 	Stale                 bool
 	Proto                 int
@@ -102,6 +107,7 @@ type Shown struct {
 func (s *Session) Shown() Shown {
 	s.mu.Lock()
 	shown := s.shown
+	shown.Channels, shown.Patterns = len(s.listens.channels), len(s.listens.patterns)
 	s.mu.Unlock()
 	shown.LastAt = time.UnixMilli(s.lastMillis.Load())
 	if spec := s.lastSpec.Load(); spec != nil {

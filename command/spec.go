@@ -90,17 +90,18 @@ type Flags uint16
 
 // The flags.
 const (
-	Fast         Flags = 1 << iota // O(1) or O(log n): may run where others wait for it
-	DenyGrowth                     // may make the state grow: refused when memory or disk is short
-	Admin                          // needs the admin scope
-	BeforeAuth                     // allowed before a credential is given
-	NoMulti                        // refused inside MULTI
-	MultiNow                       // carried out at once inside MULTI: EXEC, DISCARD, WATCH, ...
-	Barrier                        // waits until all earlier calls of its connection have been answered
-	AnyNamespace                   // concerns no namespace: the selected one may be missing
-	NoKeys                         // a read or write that names no key
-	AnswersValue                   // a write that answers with a whole value
-	Dangerous                      // in the ACL category @dangerous without being Admin
+	Fast            Flags = 1 << iota // O(1) or O(log n): may run where others wait for it
+	DenyGrowth                        // may make the state grow: refused when memory or disk is short
+	Admin                             // needs the admin scope
+	BeforeAuth                        // allowed before a credential is given
+	NoMulti                           // refused inside MULTI
+	MultiNow                          // carried out at once inside MULTI: EXEC, DISCARD, WATCH, ...
+	Barrier                           // waits until all earlier calls of its connection have been answered
+	AnyNamespace                      // concerns no namespace: the selected one may be missing
+	NoKeys                            // a read or write that names no key
+	AnswersValue                      // a write that answers with a whole value
+	WhileSubscribed                   // allowed to a RESP2 client that listens to channels
+	Dangerous                         // in the ACL category @dangerous without being Admin
 )
 
 // Has reports whether all of the given flags are set.
@@ -119,4 +120,5 @@ const (
 	Namespaces   Family = "namespaces"
 	Clusters     Family = "cluster"
 	Sentinels    Family = "sentinel"
+	PubSub       Family = "pubsub"
 )

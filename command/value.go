@@ -18,6 +18,7 @@ const (
 	KindArray  Kind = '*'
 	KindMap    Kind = '%'
 	KindSet    Kind = '~'
+	KindPush   Kind = '>'
 	KindDouble Kind = ','
 	KindBool   Kind = '#'
 )
@@ -28,7 +29,7 @@ type Value struct {
 	Kind  Kind
 	Int   int64
 	Bytes []byte
-	Elems []Value // of arrays and sets; keys and values in turn of maps
+	Elems []Value // of arrays, sets and pushes; keys and values in turn of maps
 }
 
 var errValue = errors.New("command: reply is not well formed")
@@ -59,7 +60,7 @@ func parseValue(b []byte, depth int) (Value, []byte, error) {
 		return v, rest, nil
 	case KindBulk, '=':
 		return parseBulk(v, n, rest)
-	case KindArray, KindMap, KindSet:
+	case KindArray, KindMap, KindSet, KindPush:
 		return parseElems(v, n, rest, depth)
 	}
 	return Value{}, nil, errValue

@@ -143,3 +143,72 @@ func TestClusterCommandLine(t *testing.T) {
 		t.Errorf("without a node it ends in %d:\n%s", status, log)
 	}
 }
+
+// TestFailoverClient: a client made for Redis Sentinel finds the only node by any name, and is not thrown out of
+// the channels that it listens to.
+func TestFailoverClient(t *testing.T) {
+	n := startNode(t)
+	for _, protocol := range []int{2, 3} {
+		t.Run(fmt.Sprintf("RESP%d", protocol), func(t *testing.T) {
+			c := redis.NewFailoverClient(&redis.FailoverOptions{
+				MasterName: "mymaster", SentinelAddrs: []string{n.respAddr()}, Protocol: protocol,
+				ReadTimeout: 30 * time.Second, MaxRetries: -1,
+			})
+			t.Cleanup(func() { _ = c.Close() })
+			for i := range 100 {
+				key := fmt.Sprintf("failover:%d", i)
+				if err := c.Set(t.Context(), key, i, 0).Err(); err != nil {
+					t.Fatal(err)
+				}
+				if got, err := c.Get(t.Context(), key).Int(); err != nil || got != i {
+					t.Fatalf("%s is %d, %v", key, got, err)
+				}
+			}
+			watch := n.redis(t)
+			listening := func() string {
+				for _, line := range strings.Split(watch.ClientList(t.Context()).Val(), "\n") {
+					if strings.Contains(line, " sub=2 ") {
+						return line
+					}
+				}
+				return ""
+			}
+			eventually(t, 20*time.Second, "the client listens", func() bool { return listening() != "" })
+			id, _, _ := strings.Cut(listening(), " ")
+			// Its pings, one every 3 s, are answered as it expects: the connection stays.
+			eventually(t, 20*time.Second, "the client has pinged", func() bool {
+				return strings.Contains(listening(), " cmd=ping ")
+			})
+			if now := listening(); !strings.HasPrefix(now, id+" ") {
+				t.Errorf("the client that listened as %s listens as %q", id, now)
+			}
+		})
+	}
+	for _, protocol := range []int{2, 3} {
+		c := n.redis(t, func(o *redis.Options) { o.Protocol = protocol })
+		channel := c.Subscribe(t.Context(), "+switch-master")
+		defer channel.Close()
+		if first, err := channel.Receive(t.Context()); err != nil {
+			t.Errorf("RESP%d: SUBSCRIBE is answered with %v, %v", protocol, first, err)
+		}
+		if err := channel.Ping(t.Context(), "hello"); err != nil {
+			t.Error(err)
+		}
+		if pong, err := channel.Receive(t.Context()); err != nil || fmt.Sprint(pong) != "Pong<hello>" {
+			t.Errorf("RESP%d: PING is answered with %v, %v", protocol, pong, err)
+		}
+	}
+	s := redis.NewSentinelClient(&redis.Options{Addr: n.respAddr()})
+	defer s.Close()
+	if addr, err := s.GetMasterAddrByName(t.Context(), "any name").Result(); err != nil ||
+		net.JoinHostPort(addr[0], addr[1]) != n.respAddr() {
+		t.Errorf("the leader is at %q, %v", addr, err)
+	}
+	master, err := s.Master(t.Context(), "any name").Result()
+	if err != nil || master["flags"] != "master" || master["name"] != "any name" || master["quorum"] != "1" {
+		t.Errorf("SENTINEL MASTER: %v, %v", master, err)
+	}
+	if replicas, err := s.Replicas(t.Context(), "any name").Result(); err != nil || len(replicas) != 0 {
+		t.Errorf("SENTINEL REPLICAS: %v, %v", replicas, err)
+	}
+}

@@ -35,6 +35,10 @@ type conn struct {
 	// Likewise it is set before the deadlines are moved, and looked at after.
 	writeEnd atomic.Int64
 
+	writing sync.Mutex                  // held while an answer or a message is written, so that they stay whole
+	mail    atomic.Pointer[chan []byte] // messages to write; nil before the first subscription
+	mailman sync.WaitGroup              // the goroutine that writes them
+
 	held     atomic.Int64 // bytes of the answer that is being written, if it counts: see holdAnswer
 	deadline bool         // a read deadline of ours is set
 }
@@ -88,6 +92,7 @@ var errEnd = errors.New("resp: the connection is to end")
 
 // serve runs the connection to its end.
 func (c *conn) serve() {
+	defer c.mailman.Wait()
 	defer c.cancel()
 	defer c.socket.Close()
 	defer c.reader.close()
@@ -146,6 +151,9 @@ func (c *conn) receive() ([]command.Call, error) {
 // limitSilence sets the read deadline of a client that is silent from now on.
 func (c *conn) limitSilence(trusted bool) {
 	timeout := c.server.limits.IdleTimeout
+	if timeout > 0 && c.session.Subscribed() { // who listens has nothing to say
+		timeout = 0
+	}
 	if !trusted {
 		timeout = c.server.limits.AnonymousTimeout
 	}
@@ -201,6 +209,7 @@ func (c *conn) do(calls []command.Call, out *command.Reply) (int, error) {
 	if c.session.Closing {
 		return n, io.EOF
 	}
+	c.takeMail()
 	return n, nil
 }
 
@@ -228,6 +237,8 @@ func (c *conn) writeError(e *command.Error) error {
 // write sends b. Each chunk has the whole write timeout, so a client that reads a long answer slowly is
 // served and one that does not read is cut off.
 func (c *conn) write(b []byte) error {
+	c.writing.Lock()
+	defer c.writing.Unlock()
 	for len(b) > 0 {
 		chunk := b[:min(len(b), writeChunk)]
 		_ = c.socket.SetWriteDeadline(time.Now().Add(c.server.limits.WriteTimeout))

@@ -179,6 +179,8 @@ func (s *Server) watch(ctx context.Context, keys *keys) {
 	s.running.Go(func() {
 		every(ctx, clock.System, meterInterval, func() { s.node.meter.sample(s.node.counts()) })
 	})
+	leader := &leaderWatch{cluster: s.node.cluster, publish: s.door.Publish}
+	s.running.Go(func() { every(ctx, clock.System, leaderInterval, leader.look) })
 	if keys.watch != nil {
 		s.running.Go(func() { keys.watch(ctx, clock.System) })
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/primatomic/primatomic/command"
@@ -26,6 +27,35 @@ type topology struct {
 	command.Membership
 	// roster returns the members as of a status of the group, by id.
 	roster func(raft.Status) []command.Member
+
+	mu       sync.Mutex
+	majority electorate // guarded by mu
+}
+
+// electorate is the voters as a node saw them last.
+type electorate struct {
+	voters, outgoing []raft.ReplicaID
+	// since is an index behind which every entry was committed by these voters.
+	since raft.Index
+}
+
+// least returns how many voters beside the node itself certainly hold the log up to index, if it is committed: a
+// majority holds it, of which the node may be one. Of what was committed by other voters nothing is certain.
+func (e *electorate) least(index raft.Index) int {
+	if index <= e.since {
+		return 0
+	}
+	return max(len(e.voters), len(e.outgoing)) / 2
+}
+
+// see takes note of who votes. It is asked often enough that changes are noticed soon.
+func (c *topology) see(s *raft.Status) electorate {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if m := &c.majority; !slices.Equal(m.voters, s.Voters) || !slices.Equal(m.outgoing, s.Outgoing) {
+		*m = electorate{voters: s.Voters, outgoing: s.Outgoing, since: s.Last}
+	}
+	return c.majority
 }
 
 // groupView is what the cluster asks of the raft group.
@@ -37,6 +67,12 @@ const heldInterval = 10 * time.Millisecond
 // Topology returns what this node knows of the cluster. Part of command.Cluster.
 func (c *topology) Topology() command.Topology {
 	s := c.group.Status()
+	c.see(&s)
+	return c.of(s)
+}
+
+// of makes the topology of a status.
+func (c *topology) of(s raft.Status) command.Topology {
 	return command.Topology{
 		Self: c.self, Leader: uint64(s.Leader), Term: uint64(s.Term), Log: c.log, TLS: c.tls,
 		Commit: uint64(s.Commit), Applied: uint64(s.Applied), Members: c.roster(s),
@@ -44,11 +80,13 @@ func (c *topology) Topology() command.Topology {
 }
 
 // Held counts the other voters that hold what is applied here. Part of command.Cluster. What is applied was
-// committed, so a majority holds it: this node and the rest of that majority at least. The leader knows more
-// from its voters' acknowledgements, and waits for them; others know no more and do not wait.
+// committed, so a majority holds it. The leader knows more from its voters' acknowledgements, and waits for them;
+// others know no more and do not wait.
 func (c *topology) Held(ctx context.Context, wanted int, timeout time.Duration) int {
-	t := c.Topology()
-	index, least := t.Applied, t.Voters()/2
+	s := c.group.Status()
+	electorate := c.see(&s)
+	t := c.of(s)
+	index, least := t.Applied, electorate.least(s.Applied)
 	var late <-chan time.Time
 	if timeout > 0 {
 		timer := c.clock.NewTimer(timeout)

@@ -68,6 +68,8 @@ func TestHeld(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			g := &fakeGroup{status: raft.Status{Replica: 1, Leader: tt.leader, Applied: 10, Last: 11}}
 			c := testCluster(&tt.matches, g)
+			g.status.Voters = []raft.ReplicaID{1, 2, 3}
+			c.majority = electorate{voters: g.status.Voters, since: 9}
 			if got := c.Held(t.Context(), tt.wanted, tt.timeout); got != tt.want {
 				t.Errorf("Held = %d, want %d", got, tt.want)
 			}
@@ -120,6 +122,28 @@ func TestHeldWaits(t *testing.T) {
 			t.Errorf("Held = %d", got)
 		}
 	})
+}
+
+// TestHeldAcrossChanges: a majority of new voters need not hold what was committed before them, and that of a joint
+// configuration is one of each half.
+func TestHeldAcrossChanges(t *testing.T) {
+	g := &fakeGroup{status: raft.Status{
+		Replica: 1, Leader: 2, Applied: 10, Last: 11, Voters: []raft.ReplicaID{1, 2, 3},
+	}}
+	c := testCluster(&[2]uint64{}, g)
+	expect := func(what string, want int) {
+		t.Helper()
+		if got := c.Held(t.Context(), 2, 0); got != want {
+			t.Errorf("%s: Held = %d, want %d", what, got, want)
+		}
+	}
+	expect("committed by who knows whom", 0)
+	g.status.Applied, g.status.Last = 12, 12
+	expect("committed by these voters", 1)
+	g.status.Voters, g.status.Outgoing = []raft.ReplicaID{1, 2, 4}, []raft.ReplicaID{1, 2, 3}
+	expect("committed before the change", 0)
+	g.status.Applied, g.status.Last = 13, 13
+	expect("committed by both halves, which share a majority", 1)
 }
 
 // TestReplicationID: one of a cluster, whichever node tells it, and not the cluster's id.
