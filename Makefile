@@ -54,10 +54,12 @@ docs: ## Write docs/COMMANDS.md and docs/CONFIGURATION.md from the tables in the
 proto: ## Generate the Go code of the gRPC API.
 	./proto/generate.sh
 
-tools: ## Install what the tests and benchmarks run beside us: redis-cli and redis-server.
-	@command -v redis-server >/dev/null && command -v redis-cli >/dev/null || { \
-		echo "installing redis-server and redis-cli"; \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq redis-server redis-tools; }
+tools: ## Install what the tests and benchmarks run beside us: redis-cli and redis-server, and what cuts links.
+	@command -v redis-server >/dev/null && command -v redis-cli >/dev/null && \
+		command -v ip >/dev/null && command -v iptables >/dev/null || { \
+		echo "installing redis-server, redis-cli, ip and iptables"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+			redis-server redis-tools iproute2 iptables; }
 
 clean: ## Remove what was built.
 	rm -rf bin

@@ -5,6 +5,12 @@
 // connection; a ledger knows what was sent to a node under load and what became of it; a history is what
 // concurrent clients saw, for the checker of linearizability.
 //
+// A fleet is several nodes that found a cluster. Where links between them are to be cut, each of them is in a network
+// namespace of its own, on the bridge of a network; that takes root. NETNS=skip skips such tests where there are no
+// namespaces. A crowd is the clients of a fleet, which go on whatever happens to its nodes. What they write is of four
+// kinds, each with a checker: scrolls, which are appended to; banks, of transactions; mortals, which have a TTL;
+// registers, whose history goes to the checker of linearizability.
+//
 // PRIMATOMIC_BIN names the binary under test. Without it, the binary is built once per run, under the race
 // detector. Tests that measure memory build one without the detector. KILLS is the number of kills of
 // TestKillLoop, SEED repeats the random choices of a run that failed; every random test logs its seed.

@@ -22,6 +22,7 @@ type operation struct {
 // outcome is what a client was told. Of an operation whose outcome is unknown nothing is asked.
 type outcome struct {
 	unknown bool
+	refused bool   // it certainly has not happened
 	value   string // of get and incr
 	done    bool   // of cas: swapped; of del: there was something
 }
@@ -86,9 +87,13 @@ func newHistory() *history { return &history{began: time.Now()} }
 func (h *history) now() int64 { return int64(time.Since(h.began)) }
 
 // add notes an operation that was called at a time and has just returned. One whose outcome is unknown may
-// happen at any time from its call on, or never; a read of which nothing is known tells nothing.
+// happen at any time from its call on, or never; a read of which nothing is known tells nothing, and neither does
+// what was refused: nobody may see it.
 func (h *history) add(client int, o operation, called int64, told outcome) {
 	returned := h.now()
+	if told.refused {
+		return
+	}
 	if told.unknown {
 		if o.name == "get" {
 			return

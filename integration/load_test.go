@@ -101,19 +101,29 @@ func (g *load) goRPC(
 
 // judge tells what an answer means.
 func (g *load) judge(a answer, err error) fate {
-	switch {
-	case err != nil:
-		return unknown
-	case a.kind != '-':
+	f := judgeRESP(g.t)(a, err)
+	if f == applied {
 		g.acked.Add(1)
-		return applied
-	case a.prefix() == "TRYAGAIN":
-		return refused
-	case a.prefix() == "UNCERTAIN":
+	}
+	return f
+}
+
+// judgeRESP returns what tells the meaning of an answer. Errors that a sound call never gets fail the test.
+func judgeRESP(t testing.TB) func(answer, error) fate {
+	return func(a answer, err error) fate {
+		switch {
+		case err != nil:
+			return unknown
+		case a.kind != '-':
+			return applied
+		case a.prefix() == "TRYAGAIN" || a.prefix() == "LOADING":
+			return refused
+		case a.prefix() == "UNCERTAIN":
+			return unknown
+		}
+		t.Errorf("a sound call is answered by %q", a.raw)
 		return unknown
 	}
-	g.t.Errorf("a write is answered by %q", a.raw)
-	return unknown
 }
 
 // judgeRPC tells what the end of a gRPC call means, and whether the connection is there still.

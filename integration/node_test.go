@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -23,6 +24,8 @@ type node struct {
 	binary string
 	dir    string
 	flags  []string
+	host   string   // "": 127.0.0.1, and ports as they are free
+	entry  []string // command that runs the binary where host is; nil: it is here
 
 	mu         sync.Mutex
 	process    *process // nil before the first start; guarded by mu
@@ -46,10 +49,14 @@ func startNode(t testing.TB, flags ...string) *node {
 // launch starts the process without waiting for it.
 func (n *node) launch() *process {
 	n.t.Helper()
-	p := launch(n.t, n.binary, append([]string{
-		"serve", "--data-dir", n.dir, "--http-addr", "",
-		"--resp-addr", "127.0.0.1:0", "--grpc-addr", "127.0.0.1:0",
-	}, n.flags...)...)
+	resp, grpc := "127.0.0.1:0", "127.0.0.1:0"
+	if n.host != "" {
+		resp, grpc = n.host+":6379", n.host+":7379"
+	}
+	line := slices.Concat(n.entry, []string{
+		n.binary, "serve", "--data-dir", n.dir, "--http-addr", "", "--resp-addr", resp, "--grpc-addr", grpc,
+	}, n.flags)
+	p := launch(n.t, line[0], line[1:]...)
 	n.mu.Lock()
 	n.process, n.resp, n.grpc = p, "", ""
 	n.mu.Unlock()

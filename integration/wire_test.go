@@ -13,13 +13,14 @@ import (
 	"time"
 )
 
-// wireTimeout bounds each exchange on a wire.
+// wireTimeout bounds each exchange on a wire that was not given a bound of its own.
 const wireTimeout = 30 * time.Second
 
 // wire is a raw RESP connection.
 type wire struct {
 	net.Conn
-	in *bufio.Reader
+	in       *bufio.Reader
+	patience time.Duration // bounds each exchange
 }
 
 // answer is a reply: its bytes, and what they mean. Elements of maps, sets and pushes are in elems as those
@@ -51,12 +52,15 @@ func (a *answer) int() int64 {
 }
 
 // connect opens a wire, or says why not.
-func connect(addr string) (*wire, error) {
-	conn, err := net.DialTimeout("tcp", addr, wireTimeout)
+func connect(addr string) (*wire, error) { return connectWithin(addr, wireTimeout) }
+
+// connectWithin is connect with bounds of its own.
+func connectWithin(addr string, patience time.Duration) (*wire, error) {
+	conn, err := net.DialTimeout("tcp", addr, patience)
 	if err != nil {
 		return nil, err
 	}
-	return &wire{conn, bufio.NewReader(conn)}, nil
+	return &wire{conn, bufio.NewReader(conn), patience}, nil
 }
 
 // wire opens a wire that closes with the test.
@@ -84,14 +88,14 @@ func frame(args ...string) string {
 
 // put sends bytes.
 func (w *wire) put(raw string) error {
-	_ = w.SetWriteDeadline(time.Now().Add(wireTimeout))
+	_ = w.SetWriteDeadline(time.Now().Add(w.patience))
 	_, err := io.WriteString(w.Conn, raw)
 	return err
 }
 
 // get reads one answer.
 func (w *wire) get() (answer, error) {
-	_ = w.SetReadDeadline(time.Now().Add(wireTimeout))
+	_ = w.SetReadDeadline(time.Now().Add(w.patience))
 	return readAnswer(w.in)
 }
 

@@ -1,0 +1,390 @@
+package integration
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// crowd is many clients of a fleet, over both doors of all of its nodes, that go on whatever happens to the nodes. All
+// that they see is kept for the checkers. One crowd is one window of time: its keys are its own.
+type crowd struct {
+	t       testing.TB
+	name    string // of this window, in front of all keys
+	history *history
+	pace    time.Duration // between calls of one client
+	ended   chan struct{} // no new calls
+	working sync.WaitGroup
+	clients atomic.Int64
+	fates   [3]atomic.Int64 // calls by what became of them
+	writes  atomic.Int64    // of them, writes that were acknowledged
+
+	mu      sync.Mutex
+	nodes   []*node // where clients go; guarded by mu
+	seeds   *rand.Rand
+	scrolls []*scroll // the last of them is appended to; guarded by mu
+	mortals []*mortal // guarded by mu
+	banks   []*bank   // fixed
+	pages   int64     // registers that were in use, see page; guarded by mu
+	turned  int       // calls since the last page was opened; guarded by mu
+}
+
+// crowdPatience bounds each exchange of a crowd's client, which may be with a node that stands still.
+const crowdPatience = 12 * time.Second
+
+// startCrowd lets a crowd loose on the nodes of a fleet.
+func startCrowd(t testing.TB, f *fleet, name string, rng *rand.Rand) *crowd {
+	t.Helper()
+	c := &crowd{
+		t: t, name: name, history: newHistory(), pace: 20 * time.Millisecond, ended: make(chan struct{}),
+		nodes: f.nodes, seeds: rand.New(rand.NewPCG(rng.Uint64(), 3)),
+	}
+	for i := range 2 {
+		c.banks = append(c.banks, newBank(c.key("bank", i)))
+	}
+	c.unroll()
+	for i := range f.nodes {
+		c.enlist(i, c.append)
+		c.enlist(i, c.append)
+		c.enlist(i, c.read)
+		c.enlist(i, c.move)
+		c.enlist(i, c.live)
+		c.enlist(i, c.watch)
+		c.enlist(i, c.turnOver)
+		c.enlistRPC(i)
+	}
+	return c
+}
+
+// key is a key of this window.
+func (c *crowd) key(kind string, i int) string { return fmt.Sprintf("%s:%s:%d", c.name, kind, i) }
+
+// client is one connection of the crowd. Who loses it comes back as another client, as nothing orders what the two
+// have sent.
+type client struct {
+	n    *node
+	w    *wire
+	id   int
+	turn int
+	rng  *rand.Rand
+}
+
+// enlist starts a client that does one thing again and again, at the node at a place as long as that can be reached,
+// and else at the next one. It ends with the crowd.
+func (c *crowd) enlist(place int, do func(*client) error) {
+	c.mu.Lock()
+	rng := rand.New(rand.NewPCG(c.seeds.Uint64(), 4))
+	c.mu.Unlock()
+	c.working.Go(func() {
+		beat := time.NewTicker(c.pace)
+		defer beat.Stop()
+		for c.on(beat) {
+			n := c.node(place)
+			w, err := connectWithin(n.respAddr(), crowdPatience)
+			if err != nil {
+				place++
+				continue
+			}
+			one := &client{n: n, w: w, id: int(c.clients.Add(1)), rng: rng}
+			for err == nil && c.on(beat) {
+				err = do(one)
+				one.turn++
+			}
+			_ = w.Close()
+		}
+	})
+}
+
+// on waits for the next beat, and reports whether there is to be another call.
+func (c *crowd) on(beat *time.Ticker) bool {
+	select {
+	case <-c.ended:
+		return false
+	case <-beat.C:
+		return true
+	}
+}
+
+func (c *crowd) node(place int) *node {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.nodes[place%len(c.nodes)]
+}
+
+// judge tells what an answer means.
+func (c *crowd) judge(a answer, err error) fate {
+	if a.prefix() == "EXECABORT" {
+		a.text = "TRYAGAIN" // nothing of the transaction has happened
+	}
+	f := judgeRESP(c.t)(a, err)
+	c.fates[f].Add(1)
+	return f
+}
+
+// scrollMax is how many passes one scroll is for: what is read grows with it.
+const scrollMax = 600
+
+// unroll begins another scroll. The caller holds mu, or is the only one.
+func (c *crowd) unroll() {
+	c.scrolls = append(c.scrolls, &scroll{key: c.key("scroll", len(c.scrolls))})
+}
+
+// scroll returns the one that is in use.
+func (c *crowd) scroll() *scroll {
+	c.mu.Lock()
+	s := c.scrolls[len(c.scrolls)-1]
+	c.mu.Unlock()
+	s.mu.Lock()
+	full := len(s.passes) >= scrollMax
+	s.mu.Unlock()
+	if full {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if s == c.scrolls[len(c.scrolls)-1] {
+			c.unroll()
+		}
+	}
+	return s
+}
+
+// append appends to a scroll, now and then several times in one go.
+func (c *crowd) append(by *client) error {
+	s := c.scroll()
+	together := 1
+	if by.rng.IntN(8) == 0 {
+		together = 4
+	}
+	var frames strings.Builder
+	for i := range together {
+		frames.WriteString(frame("APPEND", s.key, elementOf(by.id, by.turn+i)))
+	}
+	called := c.history.now()
+	err := by.w.put(frames.String())
+	for i := range together {
+		var a answer
+		if err == nil {
+			a, err = by.w.get()
+		}
+		p := pass{client: by.id, turn: by.turn + i, element: elementOf(by.id, by.turn+i), called: called}
+		if p.fate = c.judge(a, err); p.fate == applied {
+			p.size = int(a.int())
+			c.writes.Add(1)
+		}
+		p.returned = c.history.now()
+		s.add(p)
+	}
+	by.turn += together - 1
+	return err
+}
+
+// read reads the scroll in use, or one before.
+func (c *crowd) read(by *client) error {
+	s := c.scroll()
+	p := pass{client: by.id, turn: by.turn, called: c.history.now()}
+	a, err := by.w.call("GET", s.key)
+	p.fate, p.text, p.returned = c.judge(a, err), a.text, c.history.now()
+	s.add(p)
+	return err
+}
+
+// move moves money in a transaction, or looks how much there is.
+func (c *crowd) move(by *client) (err error) {
+	b := c.banks[by.rng.IntN(len(c.banks))]
+	var a answer
+	if by.rng.IntN(2) == 0 {
+		a, err = by.w.call("MGET", b.from, b.to)
+		if c.judge(a, err) == applied {
+			if _, wrong := b.balance(a); wrong != "" {
+				c.t.Error(wrong)
+			}
+		}
+		return err
+	}
+	amount := 1 + by.rng.Int64N(9)
+	err = by.w.put(b.move(amount))
+	for range 4 {
+		if err == nil {
+			a, err = by.w.get()
+		}
+	}
+	f := c.judge(a, err)
+	if f == applied {
+		c.writes.Add(1)
+	}
+	b.settle(f, amount)
+	return err
+}
+
+// live writes a key with a TTL.
+func (c *crowd) live(by *client) error {
+	m := &mortal{key: fmt.Sprintf("%s:mortal:%d.%d", c.name, by.id, by.turn), ttl: 200 + by.rng.Int64N(3000)}
+	m.sent = wallMillis()
+	a, err := by.w.call("SET", m.key, "alive", "PX", fmt.Sprint(m.ttl))
+	m.fate, m.backAt = c.judge(a, err), wallMillis()
+	if m.fate == applied {
+		c.writes.Add(1)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mortals = append(c.mortals, m)
+	return err
+}
+
+// watch looks after one of the latest keys with a TTL.
+func (c *crowd) watch(by *client) error {
+	c.mu.Lock()
+	var m *mortal
+	if n := len(c.mortals); n > 0 {
+		m = c.mortals[n-1-by.rng.IntN(min(n, 200))]
+	}
+	c.mu.Unlock()
+	if m == nil {
+		return nil
+	}
+	return c.look(by, m)
+}
+
+func (c *crowd) look(by *client, m *mortal) error {
+	s := sight{called: wallMillis()}
+	a, err := by.w.call("PEXPIRETIME", m.key)
+	s.returned = wallMillis()
+	if c.judge(a, err) == applied {
+		s.told = a.int()
+		if wrong := m.see(s); wrong != "" {
+			c.t.Error(wrong)
+		}
+	}
+	return err
+}
+
+// A page is two registers. pageMax is how many calls it is for: the checker of registers bears no long histories, and
+// few outcomes that are unknown.
+const pageMax = 250
+
+// page returns a register of the page that is in use.
+func (c *crowd) page(rng *rand.Rand) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.turned++; c.turned > pageMax {
+		c.pages++
+		c.turned = 0
+	}
+	return c.register(c.pages, rng.IntN(2))
+}
+
+// tear ends the page, as there is one more outcome that is unknown.
+func (c *crowd) tear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.turned += pageMax / 5
+}
+
+func (c *crowd) register(page int64, i int) string { return c.key("register", int(2*page)+i) }
+
+// turnOver works on a register over RESP.
+func (c *crowd) turnOver(by *client) error {
+	if c.onRegister(by, respDoor{c.judge, by.w}, "get", "get", "set", "cas", "incr", "del") {
+		return errBroken
+	}
+	return nil
+}
+
+var errBroken = fmt.Errorf("the connection has broken")
+
+// onRegister makes one of the operations on a register, and reports whether the door is of no more use.
+func (c *crowd) onRegister(by *client, d door, names ...string) (broken bool) {
+	o := operation{
+		name: names[by.rng.IntN(len(names))], key: c.page(by.rng),
+		value: fmt.Sprintf("%d%06d", by.id, by.turn), expect: fmt.Sprintf("%d%06d", by.id, by.turn-1),
+	}
+	called := c.history.now()
+	told, broken := d.do([]operation{o})
+	c.history.add(by.id, o, called, told[0])
+	if told[0].unknown && o.name != "get" {
+		c.tear()
+	}
+	return broken
+}
+
+// enlistRPC starts a client that works on registers over gRPC.
+func (c *crowd) enlistRPC(place int) {
+	c.enlist(place, func(by *client) error { // its wire tells that the node is there
+		d := rpcDoor{c.t, by.n.keyValue(c.t, "")}
+		beat := time.NewTicker(c.pace)
+		defer beat.Stop()
+		for c.on(beat) {
+			by.turn++
+			if c.onRegister(by, d, "get", "get", "set", "cas") {
+				return errBroken
+			}
+		}
+		return errBroken
+	})
+}
+
+// await waits until so many more writes are acknowledged.
+func (c *crowd) await(more int64) {
+	c.t.Helper()
+	enough := c.writes.Load() + more
+	eventually(c.t, 30*time.Second, fmt.Sprint(more, " more writes are acknowledged"), func() bool {
+		return c.writes.Load() >= enough
+	})
+}
+
+// stop lets the crowd end with the calls that are on their way.
+func (c *crowd) stop() {
+	close(c.ended)
+	c.working.Wait()
+}
+
+// settle ends the crowd and holds all it has seen against what each node says afterwards. The nodes must serve.
+func (c *crowd) settle(nodes ...*node) {
+	c.t.Helper()
+	c.stop()
+	for i, n := range nodes {
+		c.audit(n, 1_000_000+i)
+	}
+	c.history.check(c.t)
+	c.t.Log(c)
+}
+
+// audit holds a node against all that was seen.
+func (c *crowd) audit(n *node, id int) {
+	c.t.Helper()
+	by := &client{n: n, w: n.wire(c.t), id: id}
+	for _, s := range c.scrolls {
+		a := by.w.do(c.t, "GET", s.key)
+		for _, wrong := range s.check(a.text) {
+			c.t.Errorf("node %s: %.2000s", n.host, wrong)
+		}
+	}
+	for _, b := range c.banks {
+		for _, wrong := range b.check(by.w.do(c.t, "MGET", b.from, b.to)) {
+			c.t.Errorf("node %s: %s", n.host, wrong)
+		}
+	}
+	for _, m := range c.mortals {
+		if err := c.look(by, m); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+	for page := range c.pages + 1 {
+		for i := range 2 {
+			o := operation{name: "get", key: c.register(page, i)}
+			called := c.history.now()
+			told, _ := respDoor{c.judge, by.w}.do([]operation{o})
+			c.history.add(id, o, called, told[0])
+		}
+	}
+}
+
+// String sums the crowd up.
+func (c *crowd) String() string {
+	return fmt.Sprintf("%d calls answered (%d of them writes), %d unknown, %d refused; %d connections, %d scrolls, "+
+		"%d keys with a TTL", c.fates[applied].Load(), c.writes.Load(), c.fates[unknown].Load(),
+		c.fates[refused].Load(), c.clients.Load(), len(c.scrolls), len(c.mortals))
+}
