@@ -8,10 +8,10 @@ FUZZTIME ?= 30s
 SEEDS    ?= 200
 KILLS    ?= 50
 
-.PHONY: help build run test unit lint bench sim kill fuzz docs proto tools clean
+.PHONY: help build run test unit lint bench bench-cluster etcd sim kill fuzz docs proto tools clean
 
 help: ## List the targets.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## Build bin/primatomic.
 	$(GO) build -trimpath -ldflags "$(LDFLAGS)" -o $(BIN) ./cmd/primatomic
@@ -33,6 +33,9 @@ lint: ## gofmt, go vet, staticcheck.
 
 bench: tools build ## Measure this store beside redis-server on this machine.
 	$(GO) run ./bench
+
+bench-cluster: tools etcd build ## Measure three nodes beside redis-server and three nodes of etcd; flags in BENCH.
+	$(GO) run ./bench cluster $(BENCH)
 
 sim: ## Run SEEDS seeds of the simulator; one alone: go test ./integration/sim -run Seeds -seed=N.
 	$(GO) test ./integration/sim -count=1 -timeout 0 -run Seeds -v -seeds=$(SEEDS)
@@ -60,6 +63,12 @@ tools: ## Install what the tests and benchmarks run beside us: redis-cli and red
 		echo "installing redis-server, redis-cli, ip and iptables"; \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
 			redis-server redis-tools iproute2 iptables; }
+
+etcd: ## Install etcd-server, which bench-cluster measures beside us. It does without if there is none.
+	@command -v etcd >/dev/null || { \
+		echo "installing etcd-server"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq etcd-server || \
+		echo "etcd-server is not to be had here: going on without it"; }
 
 clean: ## Remove what was built.
 	rm -rf bin

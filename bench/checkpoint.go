@@ -61,8 +61,8 @@ func phase(o *options, s *server, name string, holds func() bool) error {
 	if err != nil {
 		return err
 	}
-	ms := func(p int) float64 { return float64(percentile(took, p).Microseconds()) / 1000 }
-	fmt.Printf("%-28s %10d %10.2f %10.2f %10.2f %10.2f\n", name, len(took), ms(500), ms(990), ms(999), ms(1000))
+	at := func(p int) float64 { return ms(percentile(took, p)) }
+	fmt.Printf("%-28s %10d %10.2f %10.2f %10.2f %10.2f\n", name, len(took), at(500), at(990), at(999), at(1000))
 	return nil
 }
 

@@ -51,24 +51,32 @@ func (s *server) fresh(o *options) error {
 
 // start starts a server and returns how long it took until it answered a read of a key.
 func (s *server) start() (time.Duration, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := freePort()
 	if err != nil {
 		return 0, err
 	}
-	s.addr = listener.Addr().String()
-	_ = listener.Close()
+	s.addr = net.JoinHostPort(loopback, strconv.Itoa(port))
 	where := s.addr
 	if s.port == "--port" {
-		_, where, _ = net.SplitHostPort(s.addr)
+		where = strconv.Itoa(port)
 	}
-	args := append(append([]string{}, s.command[1:]...), s.port, where)
-	s.process = exec.Command(s.command[0], args...)
-	s.process.Stderr = os.Stderr
 	began := time.Now()
-	if err := s.process.Start(); err != nil {
+	if err := s.launch(s.port, where); err != nil {
 		return 0, err
 	}
 	return s.answering(began)
+}
+
+// launch starts a server's process with further arguments.
+func (s *server) launch(further ...string) error {
+	args := append(append([]string{}, s.command[1:]...), further...)
+	s.process = exec.Command(s.command[0], args...)
+	s.process.Stderr = os.Stderr
+	if err := s.process.Start(); err != nil {
+		s.process = nil
+		return err
+	}
+	return nil
 }
 
 func (s *server) answering(began time.Time) (time.Duration, error) {

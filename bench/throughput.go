@@ -16,6 +16,11 @@ type figure struct {
 	p50, p99  float64 // ms
 }
 
+const (
+	connections = 50
+	keySpace    = 100_000
+)
+
 // throughput measures SET and GET at 50 connections, values of 64 bytes, 100 000 keys, pipelines of 1 and 16.
 func throughput(o *options) error {
 	fmt.Println("50 connections, 64-byte values, 100 000 keys; medians of rounds; ratio = primatomic / redis")
@@ -47,7 +52,7 @@ func compare(o *options, servers []*server, test string, pipeline int) error {
 	var figures [2][]figure
 	for range o.rounds {
 		for i, s := range servers {
-			f, err := benchmark(o, s, test, pipeline)
+			f, err := benchmark(s, load{test, pipeline, connections, o.requests})
 			if err != nil {
 				return err
 			}
@@ -61,13 +66,21 @@ func compare(o *options, servers []*server, test string, pipeline int) error {
 	return nil
 }
 
-func benchmark(o *options, s *server, test string, pipeline int) (figure, error) {
+// load is what redis-benchmark is to do.
+type load struct {
+	test                  string // set or get
+	pipeline, connections int
+	requests              int // pipelines, that is
+}
+
+func benchmark(s *server, l load) (figure, error) {
 	host, port, err := net.SplitHostPort(s.addr)
 	if err != nil {
 		return figure{}, err
 	}
-	out, err := exec.Command("redis-benchmark", "-h", host, "-p", port, "-c", "50", "-d", "64", "-r", "100000",
-		"-n", strconv.Itoa(o.requests*pipeline), "-P", strconv.Itoa(pipeline), "-t", test, "--csv").Output()
+	out, err := exec.Command("redis-benchmark", "-h", host, "-p", port, "-c", strconv.Itoa(l.connections),
+		"-d", strconv.Itoa(valueBytes), "-r", strconv.Itoa(keySpace), "-n", strconv.Itoa(l.requests*l.pipeline),
+		"-P", strconv.Itoa(l.pipeline), "-t", l.test, "--csv").Output()
 	if err != nil {
 		return figure{}, fmt.Errorf("redis-benchmark: %w", err)
 	}

@@ -42,6 +42,11 @@ var testsMayImport = map[string][]string{
 	"store": {"wal"},
 }
 
+// kept are modules of others that only some folders may import: what a measurement needs is no part of the product.
+var kept = map[string][]string{
+	"go.etcd.io/etcd": {"bench"},
+}
+
 // badNames say nothing about what is in a package.
 var badNames = []string{"util", "utils", "common", "helper", "helpers", "types", "base", "misc"}
 
@@ -68,6 +73,7 @@ func checkImports(packages []goPackage) []finding {
 			findings = append(findings, finding{"unknown folder", from, 1, "add it to mayImport"})
 		}
 		findings = append(findings, checkEdges(from, p.Imports, allowed)...)
+		findings = append(findings, checkKept(from, slices.Concat(p.Imports, p.TestImports, p.XTestImports))...)
 		inTests := slices.DeleteFunc(slices.Concat(p.TestImports, p.XTestImports), func(to string) bool {
 			return slices.Contains(p.Imports, to)
 		})
@@ -87,6 +93,19 @@ func checkEdges(from string, imports, allowed []string) []finding {
 			findings = append(findings, finding{"import", from + " -> " + to, 1, "see mayImport"})
 		}
 		seen[to] = true
+	}
+	return findings
+}
+
+// checkKept finds modules imported outside of the folders that they are kept to.
+func checkKept(from string, imports []string) []finding {
+	var findings []finding
+	for _, imported := range imports {
+		for module, folders := range kept {
+			if strings.HasPrefix(imported, module+"/") && !slices.Contains(folders, firstFolder(from)) {
+				findings = append(findings, finding{"import", from + " -> " + imported, 1, "see kept"})
+			}
+		}
 	}
 	return findings
 }

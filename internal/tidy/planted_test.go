@@ -45,7 +45,13 @@ func TestPlantedImports(t *testing.T) {
 			}
 		}
 	}
+	const etcd = "go.etcd.io/etcd/api/v3/etcdserverpb"
+	bench := goPackage{ImportPath: module + "bench", Name: "main", Imports: []string{etcd}}
+	if found := checkImports([]goPackage{bench}); found != nil {
+		t.Errorf("bench -> etcd: %v", found)
+	}
 	for _, p := range []goPackage{
+		{ImportPath: module + "raft", Name: "raft", Imports: []string{etcd}},
 		{ImportPath: module + "internal/util", Name: "x"},
 		{ImportPath: module + "internal/x", Name: "common"},
 		{ImportPath: module + "helpers", Name: "helpers"},
