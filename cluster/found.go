@@ -35,7 +35,7 @@ const (
 // found takes part in the founding until the list is sealed, however long that takes.
 func (n *Node) found(ctx context.Context) error {
 	n.mu.Lock()
-	f := newFounding(n.record.Name, n.self(), n.record.Founding.clone())
+	f := newFounding(n.record.Name, n.self, n.record.Founding.clone())
 	n.mu.Unlock()
 	flags := f.list.flags()
 	n.logger.Info("founding a cluster: waiting for the other founders",
@@ -84,7 +84,7 @@ func (n *Node) askFounder(
 		case ctx.Err() != nil:
 			return
 		case err == nil:
-		case final(err), errors.Is(err, ErrFlags), errors.Is(err, ErrWiped), errors.Is(err, errKeep):
+		case refused(err), errors.Is(err, ErrFlags), errors.Is(err, ErrWiped), errors.Is(err, errKeep):
 			end(fmt.Errorf("founder %s: %w", other.Name, err))
 			return
 		case err.Error() != complaint:
@@ -97,9 +97,6 @@ func (n *Node) askFounder(
 		n.pause(ctx, pause)
 	}
 }
-
-// errKeep says that node.db could not be written.
-var errKeep = errors.New("node.db cannot be written")
 
 // hear takes what a founder has answered, and makes durable what comes of it.
 func (n *Node) hear(
@@ -136,11 +133,7 @@ func (n *Node) keepList(f *founding) error {
 	if kept.Sealed {
 		id = kept.cluster()
 	}
-	if err := next.keep(n.db, id); err != nil {
-		return fmt.Errorf("%w: %w", errKeep, err)
-	}
-	n.record = next
-	return nil
+	return n.keep(next, id)
 }
 
 // answerFounder tells a founder the list that is recorded here.
@@ -150,18 +143,18 @@ func (n *Node) answerFounder(from transport.Remote, q *foundingQuestion) (*found
 	l := n.record.Founding
 	switch {
 	case l == nil:
-		return nil, refuse(true, "this node, %s, was not started with --cluster and is no founder: "+
+		return nil, refuse(Refused, "this node, %s, was not started with --cluster and is no founder: "+
 			"start with --join to become a member of its cluster", n.record.Name)
 	case q.To != n.record.Name:
-		return nil, refuse(true, "%v: this is %s, not %.*q", ErrFlags, n.record.Name, nameBytesMax, q.To)
+		return nil, refuse(Refused, "%v: this is %s, not %.*q", ErrFlags, n.record.Name, nameBytesMax, q.To)
 	case !slices.Equal(q.Flags, l.flags()):
-		return nil, refuse(true, "%v: --cluster of %.*q differs, here it is %s",
+		return nil, refuse(Refused, "%v: --cluster of %.*q differs, here it is %s",
 			ErrFlags, nameBytesMax, q.Name, describe(l.flags()))
 	}
 	asks := l.find(q.Name)
 	switch {
 	case asks == nil || q.Name == n.record.Name:
-		return nil, refuse(true, "%v: %.*q is none of the other founders", ErrFlags, nameBytesMax, q.Name)
+		return nil, refuse(Refused, "%v: %.*q is none of the other founders", ErrFlags, nameBytesMax, q.Name)
 	case l.Sealed && asks.disk != disk{uint64(from.Node), from.Incarnation}:
 		n.logger.Warn("a founder came back with another disk and is told to join as a new node",
 			slog.String("founder", asks.Name), slog.Uint64("node", uint64(from.Node)))

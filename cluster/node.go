@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,16 +20,30 @@ import (
 	"github.com/primatomic/primatomic/raft/transport"
 )
 
+// Group is what a Node needs of the raft group that all members have in common; *raft.Group has it.
+type Group interface {
+	Status() raft.Status
+	ProposeMember(ctx context.Context, m raft.Member) error
+	ProposeConfChange(ctx context.Context, changes ...raft.Change) error
+	Transfer(ctx context.Context, to raft.ReplicaID) error
+}
+
 // Options are what a Node is made of. DB, Clock, Random and Logger are required, and with a Listener Receive too.
 type Options struct {
 	DB *nodedb.DB
 	// Name is this node's among the others. "" keeps the one it has, or makes one of its id.
 	Name string
-	// Founders found a cluster, this node among them. They count only until the node belongs to a cluster.
+	// Founders found a cluster, this node among them. Join are addresses of members of a cluster that is to take this
+	// node in. Invited waits until a member asks it to join. At most one of the three is given, and they count only
+	// until the node belongs to a cluster.
 	Founders []Founder
+	Join     []string
+	Invited  bool
 
-	// Listener is where peers connect; the Node closes it. nil is a node alone, which nobody can join.
+	// Listener is where peers connect; the Node closes it. nil is a node alone, which nobody can join. PeerAddr is
+	// where they reach it; "" keeps what they were told last.
 	Listener net.Listener
+	PeerAddr string
 	// Dial, Secret, TLSClient and TLSServer are transport.Config's.
 	Dial                 func(ctx context.Context, addr string) (net.Conn, error)
 	Secret               []byte
@@ -39,6 +54,9 @@ type Options struct {
 	Receive     func(group raft.GroupID, from transport.NodeID, m *pb.Message) error
 	Unreachable func(peer transport.NodeID, group raft.GroupID)
 	Kinds       map[transport.Kind]transport.KindConfig
+	// Removed is called when it turns out that this node was removed from the cluster: it must stop, and never comes
+	// back. It must not block, and must not call Close.
+	Removed func(error)
 
 	Clock  clock.Clock
 	Random io.Reader
@@ -47,16 +65,29 @@ type Options struct {
 
 // Node is this process' place in a cluster. All methods are safe for concurrent use.
 type Node struct {
-	options   Options
-	db        *nodedb.DB
-	clock     clock.Clock
-	logger    *slog.Logger
-	transport *transport.Transport // nil: no listener
+	options     Options
+	db          *nodedb.DB
+	self        disk
+	clock       clock.Clock
+	logger      *slog.Logger
+	transport   *transport.Transport // nil: no listener
+	complaints  complaints
+	invitations chan invitation // holds one
 
-	mu          sync.Mutex
-	record      record        // as node.db has it; guarded by mu
-	refusedText string        // guarded by mu
-	refusedAt   time.Duration // boot clock; guarded by mu
+	ctx     context.Context // ends with Close
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+
+	changing sync.Mutex // held by the leader while it makes a change of the members
+
+	mu        sync.Mutex
+	record    record        // as node.db has it; guarded by mu
+	joining   bool          // waits to be taken in; guarded by mu
+	group     Group         // nil before Run; guarded by mu
+	peers     []Member      // as the transport has them, this node among them; guarded by mu
+	ledTerm   raft.Term     // in which this node led last; guarded by mu
+	ledFrom   time.Duration // boot clock, when that was noticed; guarded by mu
+	addresses Member        // RESP and GRPC as Advertise was told; guarded by mu
 }
 
 // Open reads what the node knows of its cluster and begins to listen. It takes the listener over, also if it
@@ -67,27 +98,76 @@ func Open(o Options) (_ *Node, err error) {
 			err = errors.Join(err, o.Listener.Close())
 		}
 	}()
-	n := &Node{options: o, db: o.DB, clock: o.Clock, logger: o.Logger}
-	known, err := readRecord(o.DB)
-	if err != nil {
-		return nil, err
-	}
-	if err := n.begin(known); err != nil {
-		return nil, err
-	}
-	if o.Listener == nil {
-		return n, nil
-	}
 	id := o.DB.Identity()
+	n := &Node{
+		options: o, db: o.DB, self: disk{id.Node, id.Incarnation}, clock: o.Clock, logger: o.Logger,
+		invitations: make(chan invitation, 1),
+	}
+	n.ctx, n.cancel = context.WithCancel(context.Background())
+	known, err := readRecord(o.DB)
+	if err == nil {
+		err = n.begin(known)
+	}
+	if err == nil && o.Listener != nil {
+		err = n.listen(&id)
+	}
+	if err != nil {
+		n.cancel()
+		return nil, err
+	}
+	return n, nil
+}
+
+// listen makes the transport.
+func (n *Node) listen(id *nodedb.Identity) (err error) {
+	o := &n.options
+	if o.PeerAddr == "" {
+		for _, m := range n.record.Members {
+			if m.Node == id.Node {
+				o.PeerAddr = m.Peer
+			}
+		}
+	}
+	if o.PeerAddr == "" {
+		return fmt.Errorf("peers cannot connect to %s, where they are listened for: give --advertise-peer-addr, the "+
+			"address at which they reach this node", o.Listener.Addr())
+	}
+	if err := CheckAddr(o.PeerAddr); err != nil {
+		return err
+	}
 	n.transport, err = transport.New(transport.Config{
 		Cluster: id.Cluster, Self: transport.NodeID(id.Node), Incarnation: id.Incarnation, Process: id.Process,
 		Listener: o.Listener, Dial: o.Dial, Secret: o.Secret, TLSClient: o.TLSClient, TLSServer: o.TLSServer,
 		VerifyPeer: certified,
 		Clock:      o.Clock, Random: o.Random, Logger: o.Logger,
 		Receive: o.Receive, Unreachable: o.Unreachable, Kinds: o.Kinds,
-		Introduction: n.introduced,
+		Removed: n.hasRemoved, Introduction: n.introduced,
 	})
-	return n, err
+	return err
+}
+
+// hasRemoved reports whether a node was removed from the cluster.
+func (n *Node) hasRemoved(id transport.NodeID) bool {
+	group := n.joined()
+	if group == nil {
+		return false
+	}
+	s := group.Status()
+	return s.Charter.HasRemoved(raft.ReplicaID(id))
+}
+
+// joined returns the group, nil before Run.
+func (n *Node) joined() Group {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.group
+}
+
+// isPeer reports whether a disk is that of a member.
+func (n *Node) isPeer(d disk) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.ContainsFunc(n.peers, func(m Member) bool { return m.disk() == d })
 }
 
 // certified takes a certificate of the authorities for any node: they sign those of nodes only.
@@ -96,66 +176,67 @@ func certified(transport.NodeID, tls.ConnectionState) error { return nil }
 // begin finds out what the node is to be, from what it knows and what it is told.
 func (n *Node) begin(known *record) error {
 	o := &n.options
-	switch {
-	case known != nil:
+	if known != nil {
 		n.record = *known
 		return n.resume()
-	case n.db.Founded() && len(o.Founders) > 0:
-		return errors.New("this data directory is of a node that was started alone, --cluster founds a new cluster: " +
-			"give an empty data directory, or start without --cluster and with --peer-addr, and let others --join it")
 	}
-	if len(o.Founders) > 0 && o.Listener == nil {
-		return errors.New("a founder needs an address for its peers")
+	member := len(o.Founders) > 0 || len(o.Join) > 0 || o.Invited
+	switch {
+	case n.db.Founded() && member:
+		return errors.New("this data directory is of a node that was started alone and has a cluster of its own: give " +
+			"an empty data directory, or start it with --peer-addr alone, and let others --join it")
+	case member && o.Listener == nil:
+		return errors.New("a member of a cluster needs an address for its peers: give --peer-addr")
 	}
 	n.record = record{Name: o.Name}
 	if n.record.Name == "" {
-		n.record.Name = fmt.Sprintf("node-%08x", n.db.Identity().Node>>32)
+		n.record.Name = fmt.Sprintf("node-%08x", n.self.Node>>32)
 	}
+	n.joining = len(o.Join) > 0 || o.Invited
 	if len(o.Founders) == 0 {
 		return nil
 	}
 	if o.Name == "" || findFounder(o.Founders, o.Name) < 0 {
 		return fmt.Errorf("--name %q is none of the founders in --cluster %s", o.Name, describe(o.Founders))
 	}
-	l := newList(o.Founders, o.Name, n.self())
-	n.record.Founding = &l
-	return n.record.keep(n.db, 0)
+	l := newList(o.Founders, o.Name, n.self)
+	next := n.record
+	next.Founding = &l
+	return n.keep(next, 0)
 }
 
 // resume holds what the node knows against what it is told.
 func (n *Node) resume() error {
 	o, r := &n.options, &n.record
-	if o.Listener == nil {
-		return fmt.Errorf("%s is a node of a cluster and needs an address for its peers: give --peer-addr", r.Name)
-	}
-	if o.Name != "" && o.Name != r.Name {
+	founds := r.Founding != nil && !r.Founding.Sealed
+	switch {
+	case r.Removed:
+		return fmt.Errorf("%s: %w", r.Name, ErrRemoved)
+	case o.Name != "" && o.Name != r.Name:
 		return fmt.Errorf("this data directory is of the node %s, not of %s", r.Name, o.Name)
-	}
-	if r.Founding == nil || r.Founding.Sealed {
+	case o.Listener == nil && (r.Founding != nil || r.Joined || len(r.Members) > 1):
+		return fmt.Errorf("%s is a node of a cluster and needs an address for its peers: give --peer-addr", r.Name)
+	case !founds:
 		return nil
 	}
-	flags := r.Founding.flags()
+	flags := describe(r.Founding.flags())
 	switch {
 	case len(o.Founders) == 0:
 		return fmt.Errorf("this node has begun to found a cluster and has not finished: start it with --cluster %s, "+
-			"or empty its data directory", describe(flags))
-	case describe(flags) != describe(o.Founders):
+			"or empty its data directory", flags)
+	case describe(o.Founders) != flags:
 		return fmt.Errorf("%w: this node has begun to found a cluster with --cluster %s: start it so, or empty its "+
-			"data directory", ErrFlags, describe(flags))
+			"data directory", ErrFlags, flags)
 	}
 	return nil
-}
-
-// self is this node with its disk.
-func (n *Node) self() disk {
-	id := n.db.Identity()
-	return disk{id.Node, id.Incarnation}
 }
 
 // Place is what a node begins its log with.
 type Place struct {
 	Cluster uint64
-	// Seed is what the founders of the cluster have begun from.
+	// Joined: others have founded the cluster, and the log begins with nothing.
+	Joined bool
+	// Seed is what the founders have begun from; zero if Joined.
 	Seed raft.Seed
 }
 
@@ -165,12 +246,18 @@ func (n *Node) Settle(ctx context.Context) (Place, error) {
 		n.transport.Start()
 	}
 	n.mu.Lock()
-	founding := n.record.Founding
+	founds := n.record.Founding != nil && !n.record.Founding.Sealed
+	joins := n.joining
 	n.mu.Unlock()
-	if founding != nil && !founding.Sealed {
-		if err := n.found(ctx); err != nil {
-			return Place{}, err
-		}
+	var err error
+	switch {
+	case founds:
+		err = n.found(ctx)
+	case joins:
+		err = n.join(ctx)
+	}
+	if err != nil {
+		return Place{}, err
 	}
 	return n.place()
 }
@@ -179,14 +266,18 @@ func (n *Node) Settle(ctx context.Context) (Place, error) {
 func (n *Node) place() (p Place, err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	n.joining = false
 	p.Cluster = n.db.Identity().Cluster
 	if n.transport != nil {
 		n.transport.SetCluster(p.Cluster)
 	}
-	if l := n.record.Founding; l != nil {
-		p.Seed, err = l.seed()
-	} else {
-		p.Seed, err = raft.Founding(raft.ReplicaID(n.db.Identity().Node))
+	switch {
+	case n.record.Joined:
+		p.Joined = true
+	case n.record.Founding != nil:
+		p.Seed, err = n.record.Founding.seed()
+	default:
+		p.Seed, err = raft.Founding(raft.ReplicaID(n.self.Node))
 	}
 	return p, err
 }
@@ -197,6 +288,9 @@ func (n *Node) Name() string {
 	defer n.mu.Unlock()
 	return n.record.Name
 }
+
+// PeerAddr is where the others reach this node; "" if it has no listener.
+func (n *Node) PeerAddr() string { return n.options.PeerAddr }
 
 // Transport carries the messages of the raft host; nil for a node that has no listener.
 func (n *Node) Transport() raft.Transport {
@@ -214,30 +308,39 @@ func (n *Node) SendTo(to transport.NodeID, kind transport.Kind, payload []byte) 
 	return n.transport.SendTo(to, kind, payload)
 }
 
-// Run connects the node with its peers. What they send may arrive from now on.
-func (n *Node) Run() error {
+// Run connects the node with its peers, keeps them as the group's log says, and makes changes of the members while
+// this node leads. What peers send may arrive from now on.
+func (n *Node) Run(group Group) error {
 	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.transport == nil || n.record.Founding == nil {
+	n.group = group
+	n.mu.Unlock()
+	if n.transport == nil {
 		return nil
 	}
-	for i := range n.record.Founding.Founders {
-		f := &n.record.Founding.Founders[i]
-		err := n.transport.SetPeer(transport.Peer{
-			ID: transport.NodeID(f.Node), Addr: f.Addr, Incarnation: f.Incarnation,
-		})
-		if err != nil {
-			return err
-		}
+	s := group.Status()
+	if err := n.syncPeers(&s); err != nil {
+		return err
 	}
+	n.running.Go(n.keepPeers)
+	n.running.Go(n.promoteLearners)
+	n.running.Go(n.speak)
 	return nil
+}
+
+// Advertise tells where clients reach this node: resp and, unless it is "", grpc. The others are told.
+func (n *Node) Advertise(resp, grpc string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.addresses = Member{RESP: resp, GRPC: grpc}
 }
 
 // Close ends all connections. Nothing is called back afterwards.
 func (n *Node) Close() {
+	n.cancel()
 	if n.transport != nil {
 		n.transport.Close()
 	}
+	n.running.Wait()
 }
 
 // pause waits, at most as long as ctx lasts.
@@ -250,17 +353,10 @@ func (n *Node) pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// noteRefusal logs a question that was refused. Who repeats itself gets one line a minute.
+// noteRefusal logs a question that was refused for good.
 func (n *Node) noteRefusal(from transport.Remote, why error) {
-	n.mu.Lock()
-	now, text := n.clock.Boot(), why.Error()
-	news := text != n.refusedText || now-n.refusedAt >= time.Minute
-	if news {
-		n.refusedText, n.refusedAt = text, now
-	}
-	n.mu.Unlock()
-	if news {
-		n.logger.Warn("another node was refused", slog.String("node", fmt.Sprintf("%016x", uint64(from.Node))),
-			slog.String("reason", text))
+	text := why.Error()
+	if refused(why) && n.complaints.news(n.clock.Boot(), ID(uint64(from.Node))+text) {
+		n.logger.Warn("another node was refused", slog.String("node", ID(uint64(from.Node))), slog.String("reason", text))
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/primatomic/primatomic/raft"
 	"github.com/primatomic/primatomic/raft/transport"
 )
 
@@ -19,36 +20,36 @@ const questionVersion = 1
 // questionBytesMax bounds a question and an answer.
 const questionBytesMax = 256 << 10
 
+// askTimeout bounds a question, and serveTimeout what the leader does for one. The transport gives up after 5 s.
+const (
+	askTimeout   = 4 * time.Second
+	serveTimeout = 3 * time.Second
+)
+
 // question is what one node asks another. One of the pointers is set.
 type question struct {
 	Version int               `json:"version"`
 	Found   *foundingQuestion `json:"found,omitempty"`
+	Invite  *invitation       `json:"invite,omitempty"`
+	Hello   *struct{}         `json:"hello,omitempty"`
+
+	// What follows is for the leader. A node that follows passes it on, in the name of Origin.
+	Origin   *disk        `json:"origin,omitempty"`
+	Join     *Member      `json:"join,omitempty"`
+	Announce *Member      `json:"announce,omitempty"`
+	Change   *adminChange `json:"change,omitempty"`
 }
+
+// forLeader reports whether the leader is to answer.
+func (q *question) forLeader() bool { return q.Join != nil || q.Announce != nil || q.Change != nil }
 
 // answer is what it gets. Refused says why it gets nothing else.
 type answer struct {
 	Version int             `json:"version"`
-	Refused *refusal        `json:"refused,omitempty"`
+	Refused *Refusal        `json:"refused,omitempty"`
 	Found   *foundingAnswer `json:"found,omitempty"`
-}
-
-// refusal is a no. It is an error on both sides.
-type refusal struct {
-	Reason string `json:"reason"`
-	// Final: to ask again is useless.
-	Final bool `json:"final,omitempty"`
-}
-
-func (r *refusal) Error() string { return r.Reason }
-
-func refuse(final bool, format string, args ...any) *refusal {
-	return &refusal{Reason: fmt.Sprintf(format, args...), Final: final}
-}
-
-// final reports whether an error is a refusal that asking again does not change.
-func final(err error) bool {
-	var r *refusal
-	return errors.As(err, &r) && r.Final
+	Invited *Member         `json:"invited,omitempty"` // who was invited
+	Welcome *welcome        `json:"welcome,omitempty"`
 }
 
 var errQuestion = errors.New("a question or answer that does not decode")
@@ -66,9 +67,6 @@ func unmarshal(data []byte, to any, version *int) error {
 	}
 	return nil
 }
-
-// askTimeout bounds a question.
-const askTimeout = 4 * time.Second
 
 // ask asks the node at an address.
 func (n *Node) ask(ctx context.Context, addr string, q question) (transport.Remote, answer, error) {
@@ -102,11 +100,7 @@ func (n *Node) introduced(from transport.Remote, data []byte) ([]byte, error) {
 	a, err := n.answer(from, &q)
 	if err != nil {
 		n.noteRefusal(from, err)
-		var r *refusal
-		if !errors.As(err, &r) {
-			r = refuse(false, "%v", err)
-		}
-		a = answer{Refused: r}
+		a = answer{Refused: verdictOf(err)}
 	}
 	a.Version = questionVersion
 	return json.Marshal(a)
@@ -117,6 +111,73 @@ func (n *Node) answer(from transport.Remote, q *question) (answer, error) {
 	case q.Found != nil:
 		found, err := n.answerFounder(from, q.Found)
 		return answer{Found: found}, err
+	case q.Invite != nil:
+		return n.answerInvitation(from, q.Invite)
+	case q.Hello != nil:
+		return answer{}, nil
+	case q.forLeader():
+		return n.passOn(from, *q)
 	}
-	return answer{}, refuse(true, "this version does not know the question")
+	return answer{}, refuse(Refused, "this version does not know the question")
+}
+
+// passOn answers a question for the leader, or lets the leader answer it. It is passed on once: the word of a node
+// that passes on is taken only from a member, and no leader passes on.
+func (n *Node) passOn(from transport.Remote, q question) (answer, error) {
+	asks := disk{uint64(from.Node), from.Incarnation}
+	if q.Origin == nil {
+		q.Origin = &asks
+		return n.askLeader(n.ctx, q)
+	}
+	if !n.isPeer(asks) {
+		return answer{}, refuse(Refused, "node %s is no member and cannot ask for others", ID(asks.Node))
+	}
+	return n.serve(n.ctx, &q)
+}
+
+// askLeader lets the leader answer: this node itself if it leads.
+func (n *Node) askLeader(ctx context.Context, q question) (answer, error) {
+	group := n.joined()
+	if group == nil {
+		return answer{}, refuse(TryAgain, "this node does not belong to a cluster yet")
+	}
+	s := group.Status()
+	switch {
+	case uint64(s.Leader) == n.self.Node:
+		if q.Origin == nil {
+			q.Origin = &n.self
+		}
+		return n.serve(ctx, &q)
+	case s.Leader == 0:
+		return answer{}, refuse(TryAgain, "no leader is known")
+	}
+	leader, ok := n.known(&s)[uint64(s.Leader)]
+	if !ok {
+		return answer{}, refuse(TryAgain, "the address of the leader, node %s, is not known", ID(uint64(s.Leader)))
+	}
+	_, a, err := n.ask(ctx, leader.Peer, q)
+	return a, err
+}
+
+// serve answers as the leader, in bounded time.
+func (n *Node) serve(ctx context.Context, q *question) (answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, serveTimeout)
+	defer cancel()
+	group := n.joined()
+	if group == nil || group.Status().Role != raft.RoleLeader {
+		return answer{}, refuse(TryAgain, "this node does not lead")
+	}
+	if !n.changing.TryLock() {
+		return answer{}, refuse(TryAgain, "another change of the members is under way")
+	}
+	defer n.changing.Unlock()
+	switch {
+	case q.Join != nil:
+		return n.admit(ctx, group, *q.Origin, *q.Join)
+	case !n.isPeer(*q.Origin):
+		return answer{}, refuse(Refused, "node %s is no member", ID(q.Origin.Node))
+	case q.Announce != nil:
+		return answer{}, n.settle(ctx, group, *q.Origin, *q.Announce)
+	}
+	return answer{}, n.carryOut(ctx, group, q.Change)
 }

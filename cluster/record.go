@@ -22,6 +22,12 @@ type record struct {
 	Name    string `json:"name"`
 	// Founding is the list of a founder, sealed or not.
 	Founding *list `json:"founding,omitempty"`
+	// Joined: the node was taken into a cluster that others have founded.
+	Joined bool `json:"joined,omitempty"`
+	// Members are those that were known last, this node among them.
+	Members []Member `json:"members,omitempty"`
+	// Removed: the node was removed from its cluster.
+	Removed bool `json:"removed,omitempty"`
 }
 
 var errRecord = errors.New("what node.db keeps of the cluster cannot be used")
@@ -47,18 +53,30 @@ func readRecord(db *nodedb.DB) (*record, error) {
 			return nil, fmt.Errorf("%w: %w", errRecord, err)
 		}
 	}
+	for i := range r.Members {
+		if err := r.Members[i].check(); err != nil {
+			return nil, fmt.Errorf("%w: %w", errRecord, err)
+		}
+	}
 	return r, nil
 }
 
-// keep makes the record durable. cluster is the node's cluster from then on, 0 if that does not change.
-func (r *record) keep(db *nodedb.DB, cluster uint64) error {
-	r.Version = recordVersion
-	document, err := json.Marshal(r)
+// errKeep says that node.db could not be written.
+var errKeep = errors.New("node.db cannot be written")
+
+// keep makes a record durable and takes it over. cluster is the node's cluster from then on, 0 if that does not
+// change. The caller holds mu.
+func (n *Node) keep(next record, cluster uint64) error {
+	next.Version = recordVersion
+	document, err := json.Marshal(&next)
+	if err == nil && cluster != 0 {
+		err = n.db.Enter(cluster, documentName, document)
+	} else if err == nil {
+		err = n.db.Keep(documentName, document)
+	}
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errKeep, err)
 	}
-	if cluster != 0 {
-		return db.Enter(cluster, documentName, document)
-	}
-	return db.Keep(documentName, document)
+	n.record = next
+	return nil
 }

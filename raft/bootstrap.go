@@ -56,6 +56,15 @@ func Bootstrap(log Log, id GroupID, seed Seed) (wal.HardState, error) {
 	return hard, log.Sync()
 }
 
+// Enter enters a group into a log that does not know it, durably, for a replica that joins a running group and has
+// nothing of it yet: from then on a log that does not know the group has been lost. No host may run on the log yet.
+func Enter(log Log, id GroupID) error {
+	if err := log.Append(&wal.Record{Group: id}); err != nil {
+		return err
+	}
+	return log.Sync()
+}
+
 // openStorage makes the library's view of the log and checks all that the library would panic
 // on: that hard state, log, loaded state and configuration belong together.
 func openStorage(log Log, c *GroupConfig) (*storage, error) {

@@ -293,6 +293,10 @@ func (c *dataCheck) checkGroup(id uint64) {
 		}
 		return
 	}
+	if !found && g.Last == 0 && g.HardState.Commit == 0 {
+		c.note(dir, "group %d has joined others and has nothing of them yet", id)
+		return
+	}
 	logTerm, _ := c.log.Term(group, index)
 	lastTerm, _ := c.log.Term(group, g.Last)
 	switch {

@@ -2,14 +2,18 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/primatomic/primatomic/cluster"
+	"github.com/primatomic/primatomic/command"
 	"github.com/primatomic/primatomic/raft"
 )
 
@@ -100,9 +104,8 @@ func leader(t *testing.T, servers []*Server) *Server {
 func TestFoundAndServe(t *testing.T) {
 	all := foundingOptions(t, t.TempDir(), 3)
 	servers := startAll(t, all)
-	cluster := servers[0].core.identity.Cluster
 	for _, s := range servers[1:] {
-		if s.core.identity.Cluster != cluster {
+		if s.core.identity.Cluster != servers[0].core.identity.Cluster {
 			t.Fatal("they have founded different clusters")
 		}
 	}
@@ -132,4 +135,125 @@ func TestFoundAndServe(t *testing.T) {
 			t.Fatalf("GET at node %d answers %q", i+1, answer)
 		}
 	}
+}
+
+// names are the members that a node tells of, with their roles.
+func names(s *Server) string {
+	topology := s.node.cluster.Topology()
+	var parts []string
+	for i := range topology.Members {
+		m := &topology.Members[i]
+		role := "learner"
+		switch {
+		case m.ID == topology.Leader:
+			role = "leader"
+		case m.Voter:
+			role = "voter"
+		}
+		if !m.RESP.Known() || m.GRPC == "" || m.Peer == "" {
+			role = "unknown"
+		}
+		parts = append(parts, m.Name+" "+role)
+	}
+	slices.Sort(parts)
+	return strings.Join(parts, ", ")
+}
+
+// agree waits until all tell of the same members, each with its addresses, and of a leader.
+func agree(t *testing.T, servers []*Server, voters int) {
+	t.Helper()
+	eventually(t, fmt.Sprintf("%d voters everywhere", voters), func() bool {
+		for _, s := range servers {
+			told := names(s)
+			if told != names(servers[0]) || strings.Contains(told, "unknown") ||
+				strings.Count(told, "voter") != voters-1 || !strings.Contains(told, "leader") {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// others returns all servers but one.
+func others(servers []*Server, but *Server) []*Server {
+	return slices.DeleteFunc(slices.Clone(servers), func(s *Server) bool { return s == but })
+}
+
+func mustChange(t *testing.T, err *command.Error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestTransferAndRemove: any node takes changes of the members; a leader gives its place away before it is removed;
+// who was removed stops, and does not start again.
+func TestTransferAndRemove(t *testing.T) {
+	all := foundingOptions(t, t.TempDir(), 3)
+	servers := startAll(t, all)
+	agree(t, servers, 3)
+	first := leader(t, servers)
+	next := others(servers, first)[0]
+	mustChange(t, others(servers, first)[1].node.cluster.Transfer(t.Context(), next.core.cluster.Name()))
+	if leader(t, servers) != next {
+		t.Fatal("another leads than was named")
+	}
+	for name, err := range map[string]*command.Error{
+		"an unknown node": servers[0].node.cluster.Remove(t.Context(), "nobody", false),
+		"an unknown id":   servers[0].node.cluster.Promote(t.Context(), "0000000000000001"),
+	} {
+		if err == nil || err.Code != command.Precondition {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+
+	mustChange(t, first.node.cluster.Remove(t.Context(), fmt.Sprintf("%016x", next.core.identity.Node), false))
+	select {
+	case why := <-next.Ended():
+		if !errors.Is(why, cluster.ErrRemoved) {
+			t.Fatal(why)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("the removed node does not learn of it")
+	}
+	mustStop(t, next)
+	left := others(servers, next)
+	agree(t, left, 2)
+	if answer := ask(t, left[0], "SET", "k", "v"); answer != "+OK\r\n" {
+		t.Fatalf("SET answers %q", answer)
+	}
+	gone := all[slices.Index(servers, next)]
+	gone.peerListener = nil
+	if _, err := Start(t.Context(), gone); !errors.Is(err, cluster.ErrRemoved) {
+		t.Fatalf("the removed node starts again: %v", err)
+	}
+
+	follower := others(left, leader(t, left))[0]
+	mustStop(t, follower)
+	survivor := others(left, follower)[0]
+	brief, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	err := survivor.node.cluster.Remove(brief, follower.core.cluster.Name(), false)
+	if err == nil {
+		t.Fatal("a change without a majority was made")
+	}
+	mustStop(t, survivor)
+}
+
+// TestLeaveGivesLeadershipAway: a leader that stops hands over first, and the others go on at once.
+func TestLeaveGivesLeadershipAway(t *testing.T) {
+	servers := startAll(t, foundingOptions(t, t.TempDir(), 3))
+	agree(t, servers, 3)
+	first := leader(t, servers)
+	left := others(servers, first)
+	term := first.core.group.Status().Term
+	mustStop(t, first)
+	second := leader(t, left)
+	if got := second.core.group.Status().Term; got != term+1 {
+		t.Errorf("term %d after %d: there was an election nobody had asked for", got, term)
+	}
+	if answer := ask(t, left[0], "SET", "k", "v"); answer != "+OK\r\n" {
+		t.Fatalf("SET answers %q", answer)
+	}
+	stopAll(t, left)
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -13,8 +14,10 @@ import (
 type ClusterConfig struct {
 	Name    string   `placeholder:"NAME" help:"Name of this node among the others. A node that has one keeps it."`
 	Cluster []string `placeholder:"NAME=HOST:PORT" help:"Found a cluster of these nodes, each with the address where its peers connect: n1=10.0.0.1:8379,n2=10.0.0.2:8379,n3=10.0.0.3:8379. The same list on each of them, this node (--name) among them. It counts until the cluster is founded."`
+	Join    []string `placeholder:"HOST:PORT" help:"Join the cluster that these nodes are members of; one that answers is enough. It counts until this node is a member."`
+	Invited bool     `help:"Wait until a member invites this node into its cluster: primatomic cluster add, or replace."`
 
-	PeerAddr          string `placeholder:"HOST:PORT" help:"Address to listen on for other nodes. Without it a node of --cluster listens at its address in the list, and a node alone does not listen for others."`
+	PeerAddr          string `placeholder:"HOST:PORT" help:"Address to listen on for other nodes. Without it a node of --cluster listens at its address in the list, one that is to join at 127.0.0.1:8379, and a node alone does not listen for others."`
 	AdvertisePeerAddr string `placeholder:"HOST:PORT" help:"Address where other nodes connect, if it is not the one that is listened on."`
 	AdvertiseRespAddr string `placeholder:"HOST:PORT" help:"Address that Redis clients are told for this node, if it is not the one that is listened on."`
 	AdvertiseGrpcAddr string `placeholder:"HOST:PORT" help:"Address that gRPC clients are told for this node, if it is not the one that is listened on."`
@@ -57,6 +60,25 @@ func (c *ClusterConfig) validate() error {
 			return fmt.Errorf("--%s: %w", flag, err)
 		}
 	}
+	return c.validateWay()
+}
+
+// validateWay checks how the node comes to belong to a cluster: there is one way at most.
+func (c *ClusterConfig) validateWay() error {
+	ways := 0
+	for _, given := range []bool{len(c.Cluster) > 0, len(c.Join) > 0, c.Invited} {
+		if given {
+			ways++
+		}
+	}
+	if ways > 1 {
+		return errors.New("--cluster founds a cluster, --join joins one and --invited waits to be asked: give one of them")
+	}
+	for _, addr := range c.Join {
+		if err := cluster.CheckAddr(addr); err != nil {
+			return fmt.Errorf("--join: %w", err)
+		}
+	}
 	return c.validateFounders()
 }
 
@@ -94,17 +116,37 @@ func (c *ClusterConfig) founders() []cluster.Founder {
 	return founders
 }
 
+// peerAddrDefault is where a node that is to join listens for peers.
+const peerAddrDefault = "127.0.0.1:8379"
+
 // listenAddr returns where to listen for peers, "" for nowhere.
 func (c *ClusterConfig) listenAddr() string {
-	if c.PeerAddr != "" {
+	switch {
+	case c.PeerAddr != "":
 		return c.PeerAddr
+	case len(c.Join) > 0 || c.Invited:
+		return peerAddrDefault
 	}
+	return c.listedAddr()
+}
+
+// listedAddr returns the address of this node in the list of founders, "" if it is none.
+func (c *ClusterConfig) listedAddr() string {
 	for _, f := range c.founders() {
 		if f.Name == c.Name {
 			return f.Addr
 		}
 	}
 	return ""
+}
+
+// advertisedAddr returns where peers reach a node that listens for them at an address; "" if that cannot be told.
+func (c *ClusterConfig) advertisedAddr(listens net.Addr) string {
+	addr := cmp.Or(c.AdvertisePeerAddr, c.listedAddr(), listens.String())
+	if cluster.CheckAddr(addr) != nil {
+		return ""
+	}
+	return addr
 }
 
 // proves reports whether peers prove that they belong to the cluster.

@@ -53,11 +53,11 @@ func startCore(ctx context.Context, o Options) (_ *core, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err = c.load(o, place.Seed, recovery.Groups[groupID]); err != nil {
+	if err = c.load(o, &place, recovery); err != nil {
 		return nil, err
 	}
 	c.host.Start()
-	if err = c.cluster.Run(); err != nil {
+	if err = c.cluster.Run(c.group); err != nil {
 		c.host.Stop()
 		return nil, err
 	}
@@ -98,21 +98,26 @@ func (c *core) openLog(o Options) (*wal.Recovery, error) {
 	return recovery, nil
 }
 
-// begin enters the group into the log of a new node. hard is what the log holds of the group, and is returned
-// as it is if the log knows it. The mark in node.db comes last: a crash before it leaves a log that knows the
-// group, and the next start sets it.
-func (c *core) begin(hard wal.HardState, founding raft.Seed, applied raft.Index) (wal.HardState, error) {
-	if hard == (wal.HardState{}) {
-		if c.nodedb.Founded() || applied != founding.Index {
-			return hard, errLogLost
-		}
-		var err error
-		if hard, err = raft.Bootstrap(c.log, groupID, founding); err != nil {
-			return hard, err
+// begin enters the group into the log of a new node, and returns what the log holds of the group: what recovery has
+// found, if the log knows it. The mark in node.db comes last: a crash before it leaves a log that knows the group,
+// and the next start sets it.
+func (c *core) begin(
+	place *cluster.Place, recovery *wal.Recovery, applied raft.Index,
+) (hard wal.HardState, err error) {
+	found, known := recovery.Groups[groupID]
+	hard = found.HardState
+	if !known {
+		switch {
+		case c.nodedb.Founded() || applied != place.Seed.Index:
+			err = errLogLost
+		case place.Joined:
+			err = raft.Enter(c.log, groupID)
+		default:
+			hard, err = raft.Bootstrap(c.log, groupID, place.Seed)
 		}
 	}
-	if c.nodedb.Founded() {
-		return hard, nil
+	if err != nil || c.nodedb.Founded() {
+		return hard, err
 	}
 	return hard, c.nodedb.SetFounded()
 }
@@ -130,10 +135,9 @@ func (c *core) proposalsInflight() int {
 	return 0 // raft's default: with others there is also their answer to wait for
 }
 
-// load loads the state and puts it behind the log. logged is what the log holds of the group, zero if it does
-// not know it.
-func (c *core) load(o Options, founding raft.Seed, logged wal.GroupState) (err error) {
-	replica := raft.ReplicaID(c.identity.Node)
+// load loads the state and puts it behind the log, of which recovery tells what it holds.
+func (c *core) load(o Options, place *cluster.Place, recovery *wal.Recovery) (err error) {
+	replica, mark := raft.ReplicaID(c.identity.Node), recovery.Groups[groupID].Snapshot
 	limits := store.DefaultLimits()
 	limits.Deadline = o.Config.Limits.CallTimeout
 	limits.MemoryBytesMax = int64(o.Config.Limits.MaxMemory)
@@ -145,13 +149,13 @@ func (c *core) load(o Options, founding raft.Seed, logged wal.GroupState) (err e
 		Node: c.identity.Node, Process: c.identity.Process,
 		Clock: clock.System, Logger: o.Logger, Limits: limits, Fatal: o.Fatal,
 		Courier: courier{c.cluster, kindStore}, Bulk: courier{c.cluster, kindCheckpoint}, Committed: c.meters.committed,
-		Mark: store.Mark{Index: raft.Index(logged.Snapshot.Index), Term: raft.Term(logged.Snapshot.Term)},
-	}, founding, hashKey(c.identity.Cluster))
+		Mark: store.Mark{Index: raft.Index(mark.Index), Term: raft.Term(mark.Term)},
+	}, place.Seed, hashKey(c.identity.Cluster))
 	if err != nil {
 		return err
 	}
 	term, index, confState := c.store.Position()
-	hard, err := c.begin(logged.HardState, founding, index)
+	hard, err := c.begin(place, recovery, index)
 	if err != nil {
 		return fmt.Errorf("data directory %s: %w", o.Config.Storage.DataDir, err)
 	}

@@ -29,11 +29,11 @@ const (
 func (c *core) openCluster(o Options) (err error) {
 	config := &o.Config.Cluster
 	options := cluster.Options{
-		DB: c.nodedb, Name: config.Name, Founders: config.founders(),
+		DB: c.nodedb, Name: config.Name, Founders: config.founders(), Join: config.Join, Invited: config.Invited,
 		Dial: func(ctx context.Context, addr string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "tcp", addr)
 		},
-		Receive: c.receive, Unreachable: c.unreachable, Kinds: c.kinds(),
+		Receive: c.receive, Unreachable: c.unreachable, Kinds: c.kinds(), Removed: o.removed,
 		Clock: clock.System, Random: rand.Reader, Logger: o.Logger,
 	}
 	if options.Secret, err = readSecret(config.ClusterSecretFile); err != nil {
@@ -46,6 +46,9 @@ func (c *core) openCluster(o Options) (err error) {
 		if options.Listener, err = net.Listen("tcp", config.listenAddr()); err != nil {
 			return fmt.Errorf("--peer-addr: %w", err)
 		}
+	}
+	if options.Listener != nil {
+		options.PeerAddr = config.advertisedAddr(options.Listener.Addr())
 	}
 	c.cluster, err = cluster.Open(options)
 	if err != nil {

@@ -26,6 +26,7 @@ type Options struct {
 
 	segmentBytes int64        // of the log; 0: its default. Tests take less, to be quick
 	peerListener net.Listener // instead of one at --peer-addr; for tests
+	removed      func(error)  // see cluster.Options.Removed
 }
 
 // Server is a running node.
@@ -35,6 +36,7 @@ type Server struct {
 	core    *core
 	node    *node
 	door    *resp.Server
+	ended   chan error      // gets what makes it impossible to go on, if that is no fault
 	grpc    *grpcapi.Server // nil: none
 	health  *health         // nil: none
 	cancel  context.CancelFunc
@@ -59,7 +61,13 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		return nil, err
 	}
 	background, cancel := context.WithCancel(context.Background())
-	s := &Server{config: o.Config, logger: o.Logger, cancel: cancel}
+	s := &Server{config: o.Config, logger: o.Logger, cancel: cancel, ended: make(chan error, 1)}
+	o.removed = func(why error) {
+		select {
+		case s.ended <- why:
+		default:
+		}
+	}
 	heap := newHeapTuner() // from the start, because loading is when the heap grows most
 	s.running.Go(func() { every(background, clock.System, heapInterval, heap.tune) })
 	if s.core, err = startCore(ctx, o); err != nil {
@@ -124,7 +132,8 @@ func (s *Server) open(keys *keys) (err error) {
 		return err
 	}
 	n.door = s.door
-	n.cluster = newTopology(s.core.identity, s.core.group, &s.config, s.door.Addr())
+	n.cluster = newTopology(s.core, &s.config, s.door.Addr())
+	s.advertise()
 	s.goRun("RESP", s.door.Serve)
 	if grpcListener != nil {
 		s.grpc = grpcapi.New(grpcapi.Options{
@@ -195,6 +204,16 @@ func (s *Server) goRun(door string, serve func() error) {
 	})
 }
 
+// advertise tells the other nodes where clients reach this one.
+func (s *Server) advertise() {
+	c, peer := &s.config.Cluster, s.core.cluster.PeerAddr()
+	grpc := ""
+	if s.config.Listen.GrpcAddr != "" {
+		grpc = told(c.AdvertiseGrpcAddr, s.config.Listen.GrpcAddr, peer)
+	}
+	s.core.cluster.Advertise(told(c.AdvertiseRespAddr, s.door.Addr().String(), peer), grpc)
+}
+
 // Announce says where to connect.
 func (s *Server) Announce(w io.Writer) {
 	host, port, _ := net.SplitHostPort(s.door.Addr().String())
@@ -236,9 +255,18 @@ func (s *Server) fitConnections() {
 	}
 }
 
-// Stop drains the node: it takes no more connections, finishes what runs, writes a checkpoint and lets go of
-// the data directory.
+// Ended delivers the reason why the node must be stopped, when there is one: it was removed from its cluster.
+func (s *Server) Ended() <-chan error { return s.ended }
+
+// leaveTimeout bounds how long a stop waits for another node to lead.
+const leaveTimeout = 3 * time.Second
+
+// Stop drains the node: it gives the leadership away, takes no more connections, finishes what runs, writes a
+// checkpoint and lets go of the data directory.
 func (s *Server) Stop(ctx context.Context) error {
+	leave, cancel := context.WithTimeout(ctx, leaveTimeout)
+	s.core.cluster.Leave(leave)
+	cancel()
 	s.closeDoors(ctx)
 	s.cancel()
 	s.running.Wait()

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/hex"
 	"net"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -129,41 +128,17 @@ func held(t *command.Topology, index uint64) (held, others int) {
 }
 
 // newTopology is the cluster of a node whose Redis clients connect to resp.
-func newTopology(id nodedb.Identity, group groupView, config *Config, resp net.Addr) *topology {
-	self := command.Member{
-		ID: id.Node, Name: config.Cluster.Name,
-		RESP: clientAddress(cmp.Or(config.Cluster.AdvertiseRespAddr, resp.String())),
-		GRPC: cmp.Or(config.Cluster.AdvertiseGrpcAddr, config.Listen.GrpcAddr),
-		Peer: cmp.Or(config.Cluster.AdvertisePeerAddr, config.Cluster.listenAddr()),
-	}
-	return &topology{
-		group: group, self: id.Node, log: replicationID(id), tls: config.Security.TLSCert != "",
+func newTopology(c *core, config *Config, resp net.Addr) *topology {
+	t := &topology{
+		group: c.group, self: c.identity.Node, log: replicationID(c.identity), tls: config.Security.TLSCert != "",
 		clock: clock.System, Membership: loneMembership{},
-		roster: func(s raft.Status) []command.Member { return roster(&s, &self) },
 	}
-}
-
-// roster returns the members that the applied configuration names. Of others than the node itself it knows no
-// more than their ids, and what a leader knows of its peers.
-func roster(s *raft.Status, self *command.Member) []command.Member {
-	voters := slices.Concat(s.Voters, s.Outgoing)
-	slices.Sort(voters)
-	voters = slices.Compact(voters)
-	var members []command.Member
-	for _, id := range slices.Concat(voters, s.Learners) {
-		m := command.Member{ID: uint64(id), Connected: id == s.Leader}
-		if m.ID == self.ID {
-			m = *self
-			m.Connected, m.Match = true, uint64(s.Last)
-		}
-		if at := slices.IndexFunc(s.Peers, func(p raft.Peer) bool { return p.Replica == id }); at >= 0 {
-			m.Match, m.Connected = uint64(s.Peers[at].Match), s.Peers[at].Active
-		}
-		_, m.Voter = slices.BinarySearch(voters, id)
-		members = append(members, m)
+	if c.cluster.Transport() != nil {
+		t.Membership = membership{c.cluster}
 	}
-	slices.SortFunc(members, func(a, b command.Member) int { return cmp.Compare(a.ID, b.ID) })
-	return members
+	own := clientAddress(cmp.Or(config.Cluster.AdvertiseRespAddr, resp.String()))
+	t.roster = func(s raft.Status) []command.Member { return roster(c.cluster.Roster(s), t.self, own) }
+	return t
 }
 
 // clientAddress is an address that is listened on, as clients are told: without a host if every interface is.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/primatomic/primatomic/cluster"
 	"github.com/primatomic/primatomic/command"
 	"github.com/primatomic/primatomic/internal/clock"
 	"github.com/primatomic/primatomic/internal/nodedb"
@@ -198,19 +199,46 @@ func TestReplicationInfo(t *testing.T) {
 	}
 }
 
-// TestRoster: every member of the applied configuration once, by id; a voter that is leaving still is one.
+// TestRoster: clients are told who has a seat, and of the node itself the address at which they have come.
 func TestRoster(t *testing.T) {
-	self := command.Member{ID: 2, Name: "n2", RESP: command.Address{Port: 6379}}
-	got := roster(&raft.Status{
-		Leader: 3, Last: 7, Voters: []raft.ReplicaID{3, 2}, Outgoing: []raft.ReplicaID{2, 5},
-		Learners: []raft.ReplicaID{4}, Peers: []raft.Peer{{Replica: 4, Match: 5, Active: true}, {Replica: 5, Match: 3}},
-	}, &self)
+	seats := []cluster.Seat{
+		{Member: cluster.Member{Node: 2, Name: "n2", RESP: "10.0.0.2:6379"}, Voter: true, Connected: true, Match: 7},
+		{Member: cluster.Member{Node: 3, Name: "n3", RESP: "10.0.0.3:6379", GRPC: "g", Peer: "p"}, Match: 5},
+		{Member: cluster.Member{Node: 4}, Voter: true},
+	}
+	got := roster(seats, 2, command.Address{Port: 6379})
 	want := []command.Member{
 		{ID: 2, Name: "n2", RESP: command.Address{Port: 6379}, Voter: true, Connected: true, Match: 7},
-		{ID: 3, Voter: true, Connected: true}, {ID: 4, Connected: true, Match: 5},
-		{ID: 5, Voter: true, Match: 3},
+		{ID: 3, Name: "n3", RESP: command.Address{Host: "10.0.0.3", Port: 6379}, GRPC: "g", Peer: "p", Match: 5},
+		{ID: 4, Voter: true},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("roster (-want +got):\n%s", diff)
+	}
+}
+
+func TestTold(t *testing.T) {
+	for _, tt := range []struct{ advertise, listens, peer, want string }{
+		{"a:1", "0.0.0.0:6379", "p:8379", "a:1"}, {"", "10.0.0.1:6379", "p:8379", "10.0.0.1:6379"},
+		{"", "0.0.0.0:6379", "p:8379", "p:6379"}, {"", "[::]:6379", "p:8379", "p:6379"},
+		{"", ":6379", "p:8379", "p:6379"}, {"", "0.0.0.0:6379", "", ""},
+	} {
+		if got := told(tt.advertise, tt.listens, tt.peer); got != tt.want {
+			t.Errorf("told(%q, %q, %q) = %q", tt.advertise, tt.listens, tt.peer, got)
+		}
+	}
+}
+
+func TestChanged(t *testing.T) {
+	for verdict, code := range map[cluster.Verdict]command.Code{
+		cluster.Refused: command.Precondition, cluster.TryAgain: command.NotApplied,
+		cluster.Uncertain: command.Uncertain, "": command.Uncertain,
+	} {
+		if got := changed(&cluster.Refusal{Verdict: verdict, Reason: "r"}); got.Code != code || got.Text != "r" {
+			t.Errorf("%q becomes %+v", verdict, got)
+		}
+	}
+	if changed(nil) != nil {
+		t.Error("a change that was made is an error")
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -36,10 +37,15 @@ func (c *serveCommand) Run() error {
 		return err
 	}
 	s.Announce(os.Stdout)
-	<-ctx.Done()
+	var removed error
+	select {
+	case <-ctx.Done():
+		logger.Info("stopping: finishing what runs")
+	case removed = <-s.Ended():
+		logger.Error("stopping", "error", removed)
+	}
 	stop() // the next signal ends the process at once
-	logger.Info("stopping: finishing what runs")
-	return s.Stop(context.Background())
+	return errors.Join(removed, s.Stop(context.Background()))
 }
 
 func newLogger(c server.LogConfig) *slog.Logger {
