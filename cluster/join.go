@@ -86,7 +86,9 @@ func isFinal(err error) bool {
 
 // applicant is this node as one that wants to be a member.
 func (n *Node) applicant() (Member, error) {
-	m := Member{Node: n.self.Node, Incarnation: n.self.Incarnation, Name: n.Name(), Peer: n.options.PeerAddr}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	m := n.selfLocked()
 	return m, m.check()
 }
 

@@ -148,13 +148,12 @@ func (n *Node) askAround(s *raft.Status, self *Member) {
 // advertised is this node as the others are to know it; nil if they do, or if it is none of them.
 func (n *Node) advertised(s *raft.Status) *Member {
 	n.mu.Lock()
-	m := n.addresses
-	m.Name = n.record.Name
+	m := n.selfLocked()
+	m.RESP, m.GRPC = n.addresses.RESP, n.addresses.GRPC
 	n.mu.Unlock()
 	if m.RESP == "" || len(s.Voters) == 0 || !inConfiguration(s, s.Replica) {
 		return nil
 	}
-	m.Node, m.Incarnation, m.Peer = n.self.Node, n.self.Incarnation, n.options.PeerAddr
 	for _, entry := range s.Charter.Members {
 		if settled, err := readMember(entry); err == nil && settled.Node == m.Node {
 			m.Replaces = settled.Replaces

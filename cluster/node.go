@@ -163,7 +163,14 @@ func (n *Node) joined() Group {
 	return n.group
 }
 
-// isPeer reports whether a disk is that of a member.
+// selfLocked is this node as it can say without asking anyone. The caller holds mu.
+func (n *Node) selfLocked() Member {
+	return Member{
+		Node: n.self.Node, Incarnation: n.self.Incarnation, Name: n.record.Name, Peer: n.options.PeerAddr,
+	}
+}
+
+// isPeer reports whether a disk is that of a member, this node among them.
 func (n *Node) isPeer(d disk) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()

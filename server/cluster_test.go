@@ -257,3 +257,104 @@ func TestLeaveGivesLeadershipAway(t *testing.T) {
 	}
 	stopAll(t, left)
 }
+
+// joinOptions are those of a node that joins others at a free port, with data in the folder name of dir.
+func joinOptions(t *testing.T, dir, name string, join ...string) Options {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	o := testOptions(t, filepath.Join(dir, name))
+	o.Config.Cluster = ClusterConfig{Name: name, Join: join, PeerAddr: "127.0.0.1:0"}
+	o.peerListener = listener
+	return o
+}
+
+// restarted are the options for another run of a node that listens at the same address.
+func restarted(t *testing.T, o Options) Options {
+	t.Helper()
+	addr := o.peerListener.Addr().String()
+	o.peerListener = nil
+	o.Config.Cluster.PeerAddr = addr
+	return o
+}
+
+// TestLoneNodeGrows: a node that was alone becomes a cluster of three by nodes that join it. They get what it has,
+// become voters by themselves, and know all that without a flag when they are started again.
+func TestLoneNodeGrows(t *testing.T) {
+	dir := t.TempDir()
+	first := joinOptions(t, dir, "n1")
+	all := []Options{first}
+	servers := []*Server{mustStart(t, first)}
+	if answer := ask(t, servers[0], "SET", "k", "kept"); answer != "+OK\r\n" {
+		t.Fatalf("SET answers %q", answer)
+	}
+	for _, name := range []string{"n2", "n3"} {
+		// Each asks the one that joined last: who does not lead passes the question on.
+		o := joinOptions(t, dir, name, servers[len(servers)-1].core.cluster.PeerAddr())
+		all = append(all, o)
+		servers = append(servers, mustStart(t, o))
+		agree(t, servers, len(servers))
+	}
+	for i, s := range servers {
+		if answer := ask(t, s, "GET", "k"); answer != "$4\r\nkept\r\n" {
+			t.Fatalf("GET at node %d answers %q", i+1, answer)
+		}
+	}
+	stopAll(t, servers)
+	for i := range all {
+		all[i] = restarted(t, all[i])
+		all[i].Config.Cluster.Join = nil
+	}
+	servers = startAll(t, all)
+	defer stopAll(t, servers)
+	agree(t, servers, 3)
+	if answer := ask(t, servers[2], "GET", "k"); answer != "$4\r\nkept\r\n" {
+		t.Fatalf("GET answers %q", answer)
+	}
+}
+
+// TestReplace: a node that waits is invited and takes the place of a lost one, without a voter more or less meanwhile;
+// then of the leader.
+func TestReplace(t *testing.T) {
+	dir := t.TempDir()
+	all := foundingOptions(t, dir, 3)
+	servers := startAll(t, all)
+	agree(t, servers, 3)
+	if answer := ask(t, leader(t, servers), "SET", "k", "kept"); answer != "+OK\r\n" {
+		t.Fatalf("SET answers %q", answer)
+	}
+	lost := others(servers, leader(t, servers))[0]
+	mustStop(t, lost)
+	for i, victim := range []*Server{lost, leader(t, others(servers, lost))} {
+		o := joinOptions(t, dir, fmt.Sprintf("n%d", i+4))
+		o.Config.Cluster.Invited = true
+		waiting := make(chan *Server, 1)
+		go func() {
+			s, err := Start(t.Context(), o)
+			if err != nil {
+				t.Error(err)
+			}
+			waiting <- s
+		}()
+		servers = others(servers, lost)
+		old, addr := victim.core.cluster.Name(), o.peerListener.Addr().String()
+		mustChange(t, servers[0].node.cluster.Replace(t.Context(), old, addr))
+		newcomer := <-waiting
+		if newcomer == nil {
+			t.Fatal("the invited node has not started")
+		}
+		if victim != lost {
+			<-victim.Ended()
+			mustStop(t, victim)
+			servers = others(servers, victim)
+		}
+		servers = append(servers, newcomer)
+		agree(t, servers, 3)
+	}
+	defer stopAll(t, servers)
+	for i, s := range servers {
+		if answer := ask(t, s, "GET", "k"); answer != "$4\r\nkept\r\n" {
+			t.Fatalf("GET at %d answers %q", i, answer)
+		}
+	}
+}
