@@ -136,8 +136,8 @@ func (n *Node) answerInvitation(from transport.Remote, i *invitation) (answer, e
 	case ours:
 		return answer{Invited: &self}, nil
 	case !waits:
-		return answer{}, refuse(Refused, "%s does not wait to be invited: it belongs to a cluster of its own, or is to "+
-			"found one. Start it with an empty data directory and --invited", self.Name)
+		return answer{}, refuse(Refused, "%s does not wait to be invited: it belongs to a cluster of its own, or is "+
+			"to found one. Start it with an empty data directory and --invited", self.Name)
 	}
 	select {
 	case <-n.invitations: // a former one
@@ -245,8 +245,8 @@ func (n *Node) checkMember(s *raft.Status, origin disk, m *Member) error {
 		return refuse(Refused, "node %s cannot speak for node %s", ID(origin.Node), ID(m.Node))
 	}
 	if s.Charter.HasRemoved(raft.ReplicaID(m.Node)) {
-		return refuse(Refused, "node %s was removed from this cluster, and no id is used twice: empty its data directory "+
-			"and let it join as a new node", ID(m.Node))
+		return refuse(Refused, "node %s was removed from this cluster, and no id is used twice: empty its data "+
+			"directory and let it join as a new node", ID(m.Node))
 	}
 	for id, other := range n.known(s) {
 		switch {
@@ -254,8 +254,8 @@ func (n *Node) checkMember(s *raft.Status, origin disk, m *Member) error {
 			return refuse(Refused, "the id of node %s is that of %s, which has another disk", ID(m.Node), other.Name)
 		case id == m.Node || !inConfiguration(s, raft.ReplicaID(id)):
 		case other.Name == m.Name:
-			return refuse(Refused, "the name %s is that of node %s: give another --name, or remove that node first if it "+
-				"is lost", m.Name, ID(id))
+			return refuse(Refused, "the name %s is that of node %s: give another --name, or remove that node first if "+
+				"it is lost", m.Name, ID(id))
 		case other.Peer == m.Peer:
 			return refuse(Refused, "the address %s is that of %s, node %s: two nodes cannot have one",
 				m.Peer, other.Name, ID(id))

@@ -70,7 +70,8 @@ func (n *Node) promoteOne() {
 		m := n.known(&s)[uint64(r)]
 		err := n.seat(ctx, group, &s, r, raft.ReplicaID(m.Replaces))
 		if err == nil {
-			n.logger.Info("a node has caught up and votes", slog.String("name", m.Name), slog.String("node", ID(m.Node)))
+			n.logger.Info("a node has caught up and votes",
+				slog.String("name", m.Name), slog.String("node", ID(m.Node)))
 			return
 		}
 		if refused(err) {

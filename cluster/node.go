@@ -190,8 +190,8 @@ func (n *Node) begin(known *record) error {
 	member := len(o.Founders) > 0 || len(o.Join) > 0 || o.Invited
 	switch {
 	case n.db.Founded() && member:
-		return errors.New("this data directory is of a node that was started alone and has a cluster of its own: give " +
-			"an empty data directory, or start it with --peer-addr alone, and let others --join it")
+		return errors.New("this data directory is of a node that was started alone and has a cluster of its own: " +
+			"give an empty data directory, or start it with --peer-addr alone, and let others --join it")
 	case member && o.Listener == nil:
 		return errors.New("a member of a cluster needs an address for its peers: give --peer-addr")
 	}
@@ -364,6 +364,7 @@ func (n *Node) pause(ctx context.Context, d time.Duration) {
 func (n *Node) noteRefusal(from transport.Remote, why error) {
 	text := why.Error()
 	if refused(why) && n.complaints.news(n.clock.Boot(), ID(uint64(from.Node))+text) {
-		n.logger.Warn("another node was refused", slog.String("node", ID(uint64(from.Node))), slog.String("reason", text))
+		n.logger.Warn("another node was refused",
+			slog.String("node", ID(uint64(from.Node))), slog.String("reason", text))
 	}
 }

@@ -54,8 +54,8 @@ func (b *ballot) mayPromote() error {
 	case n > votersMax:
 		return refuse(Refused, "a cluster has at most %d voters", votersMax)
 	case n > 2 && reached < quorum(n):
-		return refuse(Refused, "with one voter more, %d of %d are a majority, and only %d of the present ones are heard "+
-			"of: bring the others back, or remove those that are lost", quorum(n), n, reached)
+		return refuse(Refused, "with one voter more, %d of %d are a majority, and only %d of the present ones are "+
+			"heard of: bring the others back, or remove those that are lost", quorum(n), n, reached)
 	}
 	return nil
 }
@@ -68,8 +68,8 @@ func (b *ballot) mayRemove(victim raft.ReplicaID) error {
 	case len(left) == 0:
 		return refuse(Refused, "it is the only voter")
 	case reached < quorum(len(left)):
-		return refuse(Refused, "of the %d voters that would be left only %d are heard of, which is no majority: bring the "+
-			"others back first", len(left), reached)
+		return refuse(Refused, "of the %d voters that would be left only %d are heard of, which is no majority: bring "+
+			"the others back first", len(left), reached)
 	}
 	return nil
 }

@@ -72,7 +72,7 @@ func (c *ClusterConfig) validateWay() error {
 		}
 	}
 	if ways > 1 {
-		return errors.New("--cluster founds a cluster, --join joins one and --invited waits to be asked: give one of them")
+		return errors.New("--cluster founds a cluster, --join joins one, --invited waits to be asked: give one of them")
 	}
 	for _, addr := range c.Join {
 		if err := cluster.CheckAddr(addr); err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/hex"
 	"net"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
