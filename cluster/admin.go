@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/primatomic/primatomic/raft"
+	"github.com/primatomic/primatomic/raft/transport"
 )
 
 // adminChange is a change of the members that an administrator asks for.
@@ -146,6 +147,9 @@ func (n *Node) change(ctx context.Context, bound time.Duration, c adminChange) e
 		if err == nil {
 			return nil
 		}
+		if errors.Is(err, transport.ErrRemoved) {
+			return n.changedAway(&c)
+		}
 		var r *Refusal
 		if !errors.As(err, &r) {
 			// The question or its answer may be lost on the way.
@@ -164,6 +168,16 @@ func (n *Node) change(ctx context.Context, bound time.Duration, c adminChange) e
 			return refuse(verdict, "%s", r.Reason)
 		}
 	}
+}
+
+// changedAway is the result of a change that was asked for by a node that is no member any more: made, if the node
+// was to go by that change.
+func (n *Node) changedAway(c *adminChange) error {
+	n.leaveForGood()
+	if c.Node == n.self.Node && (c.Verb == verbRemove || c.Verb == verbReplace) {
+		return nil
+	}
+	return refuse(Refused, "%v", ErrRemoved)
 }
 
 // await waits until something holds in the applied configuration.

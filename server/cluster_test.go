@@ -338,7 +338,9 @@ func TestReplace(t *testing.T) {
 		}()
 		servers = others(servers, lost)
 		old, addr := victim.core.cluster.Name(), o.peerListener.Addr().String()
-		mustChange(t, servers[0].node.cluster.Replace(t.Context(), old, addr))
+		brief, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		mustChange(t, servers[0].node.cluster.Replace(brief, old, addr))
+		cancel()
 		newcomer := <-waiting
 		if newcomer == nil {
 			t.Fatal("the invited node has not started")
