@@ -35,7 +35,11 @@ func catchUp(o *options) error {
 	if err := t.fill(context.Background(), leader, o.keys); err != nil {
 		return err
 	}
-	if err := outrun(leader, was); err != nil {
+	filled, err := raftFigure(leader, "raft_last_index")
+	if err != nil {
+		return err
+	}
+	if err := outrun(leader, was, filled); err != nil {
 		return err
 	}
 	goal, err := raftFigure(leader, "raft_applied_index")
@@ -73,9 +77,9 @@ const (
 	outrunMax    = 128 // pipelines
 )
 
-// outrun has the leader write until its log begins behind an index. What it writes is one key again and again, so
-// the data stays what it was.
-func outrun(leader *node, index uint64) error {
+// outrun has the leader write until its log begins behind one index and its newest checkpoint has what was before
+// the other. What it writes is one key again and again, so the data stays what it was.
+func outrun(leader *node, away, filled uint64) error {
 	client := redis.NewClient(&redis.Options{Addr: leader.addr, ReadTimeout: time.Minute})
 	defer client.Close()
 	ctx, value := context.Background(), make([]byte, ballastBytes)
@@ -90,12 +94,17 @@ func outrun(leader *node, index uint64) error {
 		if err != nil {
 			return fmt.Errorf("write to the leader: %w", err)
 		}
-		if first, err := raftFigure(leader, "raft_first_index"); err != nil || first > index+1 {
+		first, err := raftFigure(leader, "raft_first_index")
+		if err != nil {
+			return err
+		}
+		checkpoint, err := infoFigure(leader, "persistence", "checkpoint_index")
+		if err != nil || first > away+1 && checkpoint >= filled {
 			return err
 		}
 	}
-	return fmt.Errorf("the leader's log still reaches back to entry %d after %d MiB",
-		index, outrunMax*ballastCount*ballastBytes>>20)
+	return fmt.Errorf("the leader's log is not cut behind entry %d, with a checkpoint of entry %d, after %d MiB",
+		away, filled, outrunMax*ballastCount*ballastBytes>>20)
 }
 
 // raftFigure reads a number of INFO raft.

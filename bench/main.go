@@ -44,8 +44,9 @@ type silent struct{}
 
 func (silent) Printf(context.Context, string, ...any) {}
 
+func init() { redis.SetLogger(silent{}) }
+
 func main() {
-	redis.SetLogger(silent{})
 	if err := run(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
