@@ -157,7 +157,7 @@ func (n *Node) answerFounder(from transport.Remote, q *foundingQuestion) (*found
 		return nil, refuse(Refused, "%v: %.*q is none of the other founders", ErrFlags, nameBytesMax, q.Name)
 	case l.Sealed && asks.disk != disk{uint64(from.Node), from.Incarnation}:
 		n.logger.Warn("a founder came back with another disk and is told to join as a new node",
-			slog.String("founder", asks.Name), slog.Uint64("node", uint64(from.Node)))
+			slog.String("founder", asks.Name), slog.String("node", from.Node.String()))
 	}
 	return &foundingAnswer{Name: n.record.Name, List: l.clone()}, nil
 }

@@ -1,6 +1,10 @@
 package raft
 
-import "github.com/primatomic/primatomic/wal"
+import (
+	"fmt"
+
+	"github.com/primatomic/primatomic/wal"
+)
 
 // Term is a raft term: the number of an election. At most one replica leads a term.
 type Term uint64
@@ -11,6 +15,9 @@ type Index uint64
 // ReplicaID names one replica of one group for ever; it is never used again after a removal
 // or a lost disk. 0 means none, and the two highest values belong to the library.
 type ReplicaID uint64
+
+// String writes the id as people see it: 16 hexadecimal digits.
+func (r ReplicaID) String() string { return fmt.Sprintf("%016x", uint64(r)) }
 
 // GroupID names a raft group. It is part of every log record and message.
 type GroupID = wal.GroupID

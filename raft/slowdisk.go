@@ -42,7 +42,7 @@ func (g *Group) leaveSlowDisk() {
 	}
 	g.giveAwayAt = now + giveAwayInterval
 	g.logger().Warn("the disk of this leader does not keep up: the leadership goes to another",
-		slog.Uint64("to", uint64(to)), slog.Int("appends", g.appends), slog.Bool("full", g.host.Stalled()))
+		slog.String("to", to.String()), slog.Int("appends", g.appends), slog.Bool("full", g.host.Stalled()))
 }
 
 // successor returns an active voter that has everything committed, the one that has most; 0 if the others cannot

@@ -136,7 +136,7 @@ func (g *Group) reportLost() {
 		return
 	}
 	for id := range g.mail.lost {
-		g.logger().Debug("messages were lost", slog.Uint64("to", uint64(id)))
+		g.logger().Debug("messages were lost", slog.String("to", id.String()))
 		g.node.ReportUnreachable(uint64(id))
 	}
 }

@@ -39,7 +39,8 @@ func (s *Store) stream() *stream.Stream {
 // ReceiveBulk takes a packet that another node has sent through Options.Bulk. It does not block.
 func (s *Store) ReceiveBulk(from uint64, packet []byte) {
 	if err := s.stream().Receive(from, packet); err != nil {
-		s.logger.Error("a packet of another node does not decode", "node", from, "bytes", len(packet), "error", err)
+		s.logger.Error("a packet of another node does not decode",
+			"node", raft.ReplicaID(from).String(), "bytes", len(packet), "error", err)
 	}
 }
 
@@ -50,7 +51,7 @@ func (s *Store) Fetch(from raft.ReplicaID, asked raft.Checkpoint) {
 	}
 	s.checkpoints.working.Go(func() {
 		if err := s.catchUp(s.checkpoints.ctx, uint64(from), asked); err != nil && s.checkpoints.ctx.Err() == nil {
-			s.logger.Warn("this node cannot catch up by a checkpoint yet; it tries again", "from", uint64(from),
+			s.logger.Warn("this node cannot catch up by a checkpoint yet; it tries again", "from", from.String(),
 				"index", uint64(asked.Index), "error", err)
 		}
 		s.fetchAt.Store(int64(s.source.Boot() + catchUpRetry))

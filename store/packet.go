@@ -76,5 +76,6 @@ func (s *Store) Receive(from uint64, packet []byte) {
 			return
 		}
 	}
-	s.logger.Error("a packet of another node does not decode", "node", from, "bytes", len(packet))
+	s.logger.Error("a packet of another node does not decode",
+		"node", raft.ReplicaID(from).String(), "bytes", len(packet))
 }

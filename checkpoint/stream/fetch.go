@@ -106,7 +106,8 @@ func (f *fetch) run() (checkpoint.Info, error) {
 func (f *fetch) now() time.Duration { return f.stream.config.Clock.Boot() }
 
 func (f *fetch) log(message string, args ...any) {
-	logger := f.stream.config.Logger.With(slog.Uint64("from", f.from), slog.String("checkpoint", f.name.String()))
+	logger := f.stream.config.Logger.With(
+		slog.String("from", fmt.Sprintf("%016x", f.from)), slog.String("checkpoint", f.name.String()))
 	logger.Info(message, args...)
 }
 

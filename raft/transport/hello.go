@@ -10,6 +10,9 @@ import (
 // NodeID names a node for ever. The replica of a node has the node's id in every group.
 type NodeID uint64
 
+// String writes the id as people see it: 16 hexadecimal digits.
+func (id NodeID) String() string { return fmt.Sprintf("%016x", uint64(id)) }
+
 // lane is what a connection is for. A pair of nodes has one connection per lane.
 type lane uint8
 

@@ -41,7 +41,7 @@ func (p *peer) meet(h *hello) error {
 	defer p.mu.Unlock()
 	switch {
 	case p.incarnation != 0 && h.incarnation != p.incarnation:
-		return &Refusal{Reason: ErrIDUsed, Detail: fmt.Sprintf("node %x", h.node)}
+		return &Refusal{Reason: ErrIDUsed, Detail: fmt.Sprintf("node %016x", h.node)}
 	case h.process < p.process:
 		return &Refusal{Reason: ErrStaleProcess, Detail: fmt.Sprintf("%d after %d", h.process, p.process)}
 	}
@@ -66,17 +66,17 @@ func (t *Transport) admit(conn net.Conn, h *hello) error {
 		}
 	}
 	if h.node == 0 || h.node > maxNodeID {
-		return &Refusal{Reason: ErrUnknownPeer, Detail: fmt.Sprintf("node %x is reserved", h.node)}
+		return &Refusal{Reason: ErrUnknownPeer, Detail: fmt.Sprintf("node %016x is reserved", h.node)}
 	}
 	if t.config.Removed(h.node) {
-		return &Refusal{Reason: ErrRemoved, Detail: fmt.Sprintf("node %x", h.node)}
+		return &Refusal{Reason: ErrRemoved, Detail: fmt.Sprintf("node %016x", h.node)}
 	}
 	p := t.peer(h.node)
 	switch {
 	case p == nil && h.lane == laneIntroduction:
 		return nil
 	case p == nil:
-		return &Refusal{Reason: ErrUnknownPeer, Detail: fmt.Sprintf("node %x", h.node)}
+		return &Refusal{Reason: ErrUnknownPeer, Detail: fmt.Sprintf("node %016x", h.node)}
 	}
 	return p.meet(h)
 }
@@ -85,7 +85,7 @@ func (t *Transport) admit(conn net.Conn, h *hello) error {
 // one that dials. The incarnation of a known peer cannot be changed. The node itself is ignored.
 func (t *Transport) SetPeer(c Peer) error {
 	if c.ID == 0 || c.ID > maxNodeID {
-		return fmt.Errorf("transport: node id %x is reserved", uint64(c.ID))
+		return fmt.Errorf("transport: node id %016x is reserved", uint64(c.ID))
 	}
 	if c.ID == t.config.Self {
 		return nil
@@ -117,7 +117,7 @@ func (p *peer) update(c *Peer) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if c.Incarnation != 0 && p.incarnation != 0 && c.Incarnation != p.incarnation {
-		return fmt.Errorf("%w: node %x", ErrIDUsed, uint64(c.ID))
+		return fmt.Errorf("%w: node %016x", ErrIDUsed, uint64(c.ID))
 	}
 	if c.Incarnation != 0 {
 		p.incarnation = c.Incarnation

@@ -48,7 +48,7 @@ func newRoute(p *peer, l lane) *route {
 
 func (r *route) logger() *slog.Logger {
 	return r.peer.transport.config.Logger.With(
-		slog.Uint64("peer", uint64(r.peer.id)), slog.Bool("bulk", r.lane == laneBulk))
+		slog.String("peer", r.peer.id.String()), slog.Bool("bulk", r.lane == laneBulk))
 }
 
 // end makes run end, and refuses further connections.

@@ -124,7 +124,7 @@ func (t *Transport) Send(group wal.GroupID, messages []*pb.Message) {
 		if i.size > t.config.Limits.PacketBytes {
 			p.routes[laneRaft].queue.lose(&i)
 			t.config.Logger.Error("message is too large to be sent",
-				slog.Uint64("peer", uint64(to)), slog.Int("bytes", i.size))
+				slog.String("peer", to.String()), slog.Int("bytes", i.size))
 			continue
 		}
 		// An error is counted, and reported where it matters.
@@ -155,7 +155,7 @@ func (t *Transport) SendTo(to NodeID, kind Kind, payload []byte) error {
 	}
 	p := t.peer(to)
 	if p == nil {
-		return fmt.Errorf("%w: %x", ErrUnknownPeer, uint64(to))
+		return fmt.Errorf("%w: node %016x", ErrUnknownPeer, uint64(to))
 	}
 	r, s := p.routes[laneRaft], data
 	if k.Bulk {
