@@ -18,6 +18,7 @@ type fleet struct {
 	nodes  []*node
 	net    *network // nil: on loopback, no link can be cut
 	secret string   // file with the cluster secret
+	doors  []string // where peers connect, if it is not where the nodes listen for them
 }
 
 // loopbacks counts the addresses on loopback that this process has given to nodes.
@@ -42,12 +43,18 @@ func newFleet(t testing.TB, size int, cuts bool, flags ...string) *fleet {
 		f.settle(n, i)
 		f.nodes = append(f.nodes, n)
 	}
+	f.arm(flags...)
+	return f
+}
+
+// arm gives all nodes their flags.
+func (f *fleet) arm(flags ...string) {
 	for i, n := range f.nodes {
 		n.flags = append([]string{
-			"--name", nameOf(i), "--cluster", f.founders(), "--cluster-secret-file", f.secret, "--insecure",
+			"--name", nameOf(i), "--cluster", f.founders(), "--peer-addr", n.peerAddr(),
+			"--cluster-secret-file", f.secret, "--insecure",
 		}, flags...)
 	}
-	return f
 }
 
 // settle gives a node its place.
@@ -75,7 +82,11 @@ func (n *node) peerAddr() string { return n.host + ":8379" }
 func (f *fleet) founders() string {
 	var list []string
 	for i, n := range f.nodes {
-		list = append(list, nameOf(i)+"="+n.peerAddr())
+		door := n.peerAddr()
+		if f.doors != nil {
+			door = f.doors[i]
+		}
+		list = append(list, nameOf(i)+"="+door)
 	}
 	return strings.Join(list, ",")
 }
