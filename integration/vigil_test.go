@@ -96,7 +96,8 @@ func (v *vigil) back(since time.Time) (outage time.Duration) {
 		outage = 0
 		for _, c := range v.calls {
 			late := c.returned.Sub(since)
-			if c.err == nil && strings.HasPrefix(c.line, "SET") && c.called.After(since) && (outage == 0 || late < outage) {
+			good := c.err == nil && strings.HasPrefix(c.line, "SET") && c.called.After(since)
+			if good && (outage == 0 || late < outage) {
 				outage = late
 			}
 		}
