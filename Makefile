@@ -8,7 +8,7 @@ FUZZTIME ?= 30s
 SEEDS    ?= 200
 KILLS    ?= 50
 
-.PHONY: help build run test unit lint bench bench-cluster etcd sim kill fuzz docs proto tools clean
+.PHONY: help build run cluster test unit lint bench bench-cluster etcd sim kill fuzz docs proto tools clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ build: ## Build bin/primatomic.
 
 run: build ## Run a single node on 127.0.0.1:6379, data in ./data.
 	$(BIN) serve
+
+cluster: build ## Run three nodes on 127.0.0.1, Redis at 6379 to 6381, data in ./data-dev.
+	$(BIN) dev --nodes 3
 
 test: tools lint ## Everything CI checks: lint, and all tests with everything they run under the race detector.
 	$(GO) test -race -timeout 15m ./...

@@ -12,6 +12,7 @@ import (
 
 type commands struct {
 	Serve     serveCommand     `cmd:"" help:"Run a node."`
+	Dev       devCommand       `cmd:"" help:"Run a cluster on this machine, to try things out."`
 	KV        kvCommand        `cmd:"" name:"kv" help:"Read and write keys of a running node over gRPC."`
 	Namespace namespaceCommand `cmd:"" help:"Manage namespaces of a running node over gRPC."`
 	Cluster   clusterCommand   `cmd:"" help:"Show and change the members of a cluster, by way of any of its nodes." set:"timeout=1m"`
