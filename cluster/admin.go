@@ -16,6 +16,8 @@ type adminChange struct {
 	Node  uint64 `json:"node,omitempty"` // transfer: 0 is the one that lags least
 	New   uint64 `json:"new,omitempty"`  // of replace
 	Force bool   `json:"force,omitempty"`
+	// Lease in ms, of reads: 0 is reads by quorum.
+	Lease int64 `json:"lease,omitempty"`
 }
 
 // The verbs.
@@ -24,6 +26,7 @@ const (
 	verbRemove   = "remove"
 	verbTransfer = "transfer"
 	verbReplace  = "replace"
+	verbReads    = "reads"
 )
 
 // How long a change may take at the most, if the caller's context does not end before.
@@ -79,6 +82,15 @@ func (n *Node) Transfer(ctx context.Context, node string) error {
 		}
 	}
 	return n.change(ctx, changeTimeout, adminChange{Verb: verbTransfer, Node: id})
+}
+
+// SetReads says how the cluster's leaders serve reads: under a lease of whole milliseconds within raft.LeaseMin and
+// raft.LeaseMax, or with 0 by asking a majority each time.
+func (n *Node) SetReads(ctx context.Context, lease time.Duration) error {
+	if lease < 0 || lease > raft.LeaseMax || lease%time.Millisecond != 0 || 0 < lease && lease < raft.LeaseMin {
+		return refuse(Refused, "a lease lasts whole milliseconds, from %v to %v", raft.LeaseMin, raft.LeaseMax)
+	}
+	return n.change(ctx, changeTimeout, adminChange{Verb: verbReads, Lease: lease.Milliseconds()})
 }
 
 // Replace lets a new node take the place of an old one: a member, or one that waits at an address to be invited. It
@@ -230,8 +242,26 @@ func (n *Node) make(ctx context.Context, group Group, s *raft.Status, c *adminCh
 		return n.transfer(ctx, group, s, r)
 	case verbReplace:
 		return n.replace(ctx, group, s, r, raft.ReplicaID(c.New))
+	case verbReads:
+		return setReads(ctx, group, s, time.Duration(c.Lease)*time.Millisecond)
 	}
 	return refuse(Refused, "this version does not know the change %.*q", nameBytesMax, c.Verb)
+}
+
+// setReads changes how reads are served, as the leader. By quorum the length of the lease stays, for later.
+func setReads(ctx context.Context, group Group, s *raft.Status, lease time.Duration) error {
+	reads := s.Charter.Reads
+	if reads == (raft.Reads{}) {
+		reads = raft.DefaultReads
+	}
+	reads.Mode = raft.ReadByQuorum
+	if lease > 0 {
+		reads = raft.Reads{Mode: raft.ReadByLease, Lease: lease}
+	}
+	if reads == s.Charter.Reads {
+		return nil
+	}
+	return asError(verdictOf(group.ProposeReads(ctx, reads)))
 }
 
 func (n *Node) promote(ctx context.Context, group Group, s *raft.Status, r raft.ReplicaID) error {

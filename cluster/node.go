@@ -26,6 +26,7 @@ type Group interface {
 	ProposeMember(ctx context.Context, m raft.Member) error
 	ProposeConfChange(ctx context.Context, changes ...raft.Change) error
 	Transfer(ctx context.Context, to raft.ReplicaID) error
+	ProposeReads(ctx context.Context, r raft.Reads) error
 }
 
 // Options are what a Node is made of. DB, Clock, Random and Logger are required, and with a Listener Receive too.

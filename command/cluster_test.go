@@ -98,6 +98,10 @@ func (c *fakeCluster) Replace(_ context.Context, old, with string) *Error {
 	return c.note("replace " + old + " " + with)
 }
 
+func (c *fakeCluster) SetReads(_ context.Context, lease time.Duration) *Error {
+	return c.note("reads " + lease.String())
+}
+
 // TestClusterScripts is TestSessionScripts for what depends on a cluster: "see" chooses the state of the cluster,
 // and the calls of Membership that a "send" has made are printed behind its answers.
 func TestClusterScripts(t *testing.T) {

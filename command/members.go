@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
 // memberRows are the administration of members, part of CLUSTER.
@@ -23,6 +24,8 @@ func memberRows() []*Spec {
 			Str("node"), Opt(Tok("FORCE"))),
 		admin("transfer", clusterTransfer, "Gives the leadership to a voter, or to the one that lags least.",
 			Opt(Str("node"))),
+		admin("reads", clusterReads, "Sets how the leader serves reads: under a lease, or asking a majority each time.",
+			OneOf("mode", Tok("LEASE", Int("milliseconds")), Tok("QUORUM"))),
 		admin("replace", clusterReplace, "Lets a new node take the place of a member.", Str("old"), Str("new")),
 		takeover,
 	}
@@ -63,6 +66,24 @@ func clusterReplace(ctx context.Context, s *Session, c *Call, r *Reply) {
 	r.done(s.membership().Replace(ctx, string(c.Arg(2)), string(c.Arg(3))))
 }
 
+func clusterReads(ctx context.Context, s *Session, c *Call, r *Reply) {
+	lease := time.Duration(0)
+	if value := c.Value("LEASE"); value != nil {
+		ms, _ := parseInt(value)
+		if ms <= 0 || ms > leaseMax.Milliseconds() {
+			r.Error(errLease)
+			return
+		}
+		lease = time.Duration(ms) * time.Millisecond
+	}
+	r.done(s.membership().SetReads(ctx, lease))
+}
+
+// leaseMax bounds the lease that can be asked for at all; raft has closer bounds.
+const leaseMax = time.Minute
+
+var errLease = &Error{Invalid, "a lease is a whole number of milliseconds, from 10 to 10000; 300 is the default"}
+
 // errForce refuses to make a node the leader that may lack what was acknowledged.
 var errForce = &Error{Unsupported, "a failover cannot be forced: a majority elects the leader, and no acknowledged " +
 	"write is ever given up"}
@@ -86,7 +107,7 @@ func shortID(id uint64) string { return fmt.Sprintf("%016x", id) }
 // clusterStatus is CLUSTER STATUS.
 func clusterStatus(_ context.Context, s *Session, _ *Call, r *Reply) {
 	t := s.topology()
-	r.Map(6)
+	r.Map(7)
 	r.BulkString("node")
 	r.BulkString(shortID(t.Self))
 	r.BulkString("leader")
@@ -102,6 +123,8 @@ func clusterStatus(_ context.Context, s *Session, _ *Call, r *Reply) {
 		r.BulkString(field.name)
 		r.Int(int64(field.value))
 	}
+	r.BulkString("lease")
+	r.Int(t.Lease.Milliseconds())
 	r.BulkString("members")
 	r.Array(len(t.Members))
 	for i := range t.Members {

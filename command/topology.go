@@ -19,9 +19,9 @@ type Cluster interface {
 	Held(ctx context.Context, wanted int, timeout time.Duration) int
 }
 
-// Membership changes who belongs to a cluster and who leads it. Any node takes these calls. A node is named by
-// its name or by its id in hexadecimal digits. Each call returns when the change is complete or, with an error
-// whose Code tells which, refused or uncertain; the implementation bounds the time. What the state of the
+// Membership changes who belongs to a cluster, who leads it, and how it serves reads. Any node takes these calls. A
+// node is named by its name or by its id in hexadecimal digits. Each call returns when the change is complete or, with
+// an error whose Code tells which, refused or uncertain; the implementation bounds the time. What the state of the
 // cluster forbids is refused with Precondition.
 type Membership interface {
 	// Add invites the node that waits at a peer address. It becomes a learner, and a voter when it has caught up.
@@ -35,6 +35,8 @@ type Membership interface {
 	Transfer(ctx context.Context, node string) *Error
 	// Replace lets the member or waiting node named or addressed by new take the place of old.
 	Replace(ctx context.Context, old, new string) *Error
+	// SetReads says how the leader serves reads: under a lease that lasts so long, or with 0 by asking a majority.
+	SetReads(ctx context.Context, lease time.Duration) *Error
 }
 
 // Topology is a cluster as one node knows it. Its members are the reader's own.
@@ -44,9 +46,11 @@ type Topology struct {
 	Term   uint64
 	// Log names the replicated log to clients, the same on all nodes: 40 hexadecimal digits.
 	Log     string
-	Commit  uint64   // index up to which this node knows the log as committed
-	Applied uint64   // index up to which this node has applied it
-	TLS     bool     // the doors speak TLS
+	Commit  uint64 // index up to which this node knows the log as committed
+	Applied uint64 // index up to which this node has applied it
+	TLS     bool   // the doors speak TLS
+	// Lease is how long a round of the voters lets the leader serve reads from its memory; 0: each read asks them.
+	Lease   time.Duration
 	Members []Member // by id; this node is one of them unless it was removed
 }
 

@@ -2,6 +2,7 @@ package grpcapi
 
 import (
 	"context"
+	"strconv"
 
 	"github.com/primatomic/primatomic/command"
 	primatomicv1 "github.com/primatomic/primatomic/proto/primatomic/v1"
@@ -46,6 +47,8 @@ func (s *clusterService) Status(
 			reply.CommitIndex = uint64(value.Int)
 		case "applied":
 			reply.AppliedIndex = uint64(value.Int)
+		case "lease":
+			reply.LeaseMs = uint32(value.Int)
 		case "members":
 			for _, m := range value.Elems {
 				reply.Members = append(reply.Members, member(m))
@@ -151,4 +154,18 @@ func (s *clusterService) ReplaceNode(
 		return nil, err
 	}
 	return &primatomicv1.ReplaceNodeResponse{Status: ok}, nil
+}
+
+// SetReads is CLUSTER READS.
+func (s *clusterService) SetReads(
+	ctx context.Context, q *primatomicv1.SetReadsRequest,
+) (*primatomicv1.SetReadsResponse, error) {
+	words := []string{"READS", "QUORUM"}
+	if q.LeaseMs > 0 {
+		words = []string{"READS", "LEASE", strconv.FormatUint(uint64(q.LeaseMs), 10)}
+	}
+	if err := s.change(ctx, words...); err != nil {
+		return nil, err
+	}
+	return &primatomicv1.SetReadsResponse{Status: ok}, nil
 }

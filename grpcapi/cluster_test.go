@@ -50,6 +50,14 @@ func TestClusterChanges(t *testing.T) {
 			_, err := c.ReplaceNode(x, &primatomicv1.ReplaceNodeRequest{Old: "a", New: "b"})
 			return err
 		}},
+		{"CLUSTER READS LEASE 250", func(c primatomicv1.ClusterClient) error {
+			_, err := c.SetReads(x, &primatomicv1.SetReadsRequest{LeaseMs: 250})
+			return err
+		}},
+		{"CLUSTER READS QUORUM", func(c primatomicv1.ClusterClient) error {
+			_, err := c.SetReads(x, &primatomicv1.SetReadsRequest{})
+			return err
+		}},
 	} {
 		t.Run(tt.want, func(t *testing.T) {
 			f := start(t, auth.Off(), answerOK)

@@ -360,3 +360,36 @@ func TestReplace(t *testing.T) {
 		}
 	}
 }
+
+// TestReadsBySetting: how reads are served is a setting of the cluster, made at any node and told by all, and reads
+// go on either way.
+func TestReadsBySetting(t *testing.T) {
+	servers := startAll(t, foundingOptions(t, t.TempDir(), 3))
+	defer stopAll(t, servers)
+	agree(t, servers, 3)
+	if answer := ask(t, servers[0], "SET", "k", "v"); answer != "+OK\r\n" {
+		t.Fatalf("SET answers %q", answer)
+	}
+	follower := others(servers, leader(t, servers))[0]
+	err := follower.node.cluster.SetReads(t.Context(), time.Millisecond)
+	if err == nil || err.Code != command.Precondition {
+		t.Errorf("a lease that is too short: %v", err)
+	}
+	for _, lease := range []time.Duration{0, 200 * time.Millisecond, 200 * time.Millisecond, 0} {
+		mustChange(t, follower.node.cluster.SetReads(t.Context(), lease))
+		eventually(t, fmt.Sprintf("leases of %v everywhere", lease), func() bool {
+			return !slices.ContainsFunc(servers, func(s *Server) bool {
+				return s.node.cluster.Topology().Lease != lease
+			})
+		})
+		eventually(t, fmt.Sprintf("a leader that reads under leases of %v", lease), func() bool {
+			leased := slices.ContainsFunc(servers, func(s *Server) bool { return s.core.group.Status().Leased })
+			return leased == (lease > 0)
+		})
+		for i, s := range servers {
+			if answer := ask(t, s, "GET", "k"); answer != "$1\r\nv\r\n" {
+				t.Fatalf("GET at node %d answers %q", i+1, answer)
+			}
+		}
+	}
+}

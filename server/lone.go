@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"time"
 
 	"github.com/primatomic/primatomic/command"
 )
@@ -14,6 +15,8 @@ var (
 		"nodes: start it with --peer-addr to let others join it, or found a cluster with --cluster"}
 	errLastVoter = &command.Error{Code: command.Precondition,
 		Text: "this node runs alone: there is no other voter that could lead"}
+	errLoneReads = &command.Error{Code: command.Precondition,
+		Text: "this node runs alone: it serves reads from its memory, and has nobody to ask"}
 )
 
 func (loneMembership) Add(context.Context, string) *command.Error             { return errLone }
@@ -21,3 +24,4 @@ func (loneMembership) Promote(context.Context, string) *command.Error         { 
 func (loneMembership) Remove(context.Context, string, bool) *command.Error    { return errLone }
 func (loneMembership) Transfer(context.Context, string) *command.Error        { return errLastVoter }
 func (loneMembership) Replace(context.Context, string, string) *command.Error { return errLone }
+func (loneMembership) SetReads(context.Context, time.Duration) *command.Error { return errLoneReads }

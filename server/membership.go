@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"time"
 
 	"github.com/primatomic/primatomic/cluster"
 	"github.com/primatomic/primatomic/command"
@@ -36,6 +37,11 @@ func (m membership) Transfer(ctx context.Context, node string) *command.Error {
 // Replace lets a node take the place of another.
 func (m membership) Replace(ctx context.Context, old, successor string) *command.Error {
 	return changed(m.node.Replace(ctx, old, successor))
+}
+
+// SetReads says how reads are served.
+func (m membership) SetReads(ctx context.Context, lease time.Duration) *command.Error {
+	return changed(m.node.SetReads(ctx, lease))
 }
 
 // changed is the answer to a change of the members.

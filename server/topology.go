@@ -76,7 +76,19 @@ func (c *topology) of(s raft.Status) command.Topology {
 	return command.Topology{
 		Self: c.self, Leader: uint64(s.Leader), Term: uint64(s.Term), Log: c.log, TLS: c.tls,
 		Commit: uint64(s.Commit), Applied: uint64(s.Applied), Members: c.roster(s),
+		Lease: lease(s.Charter.Reads),
 	}
+}
+
+// lease is how long a leader may serve reads without asking, as the group has settled it; 0: not at all.
+func lease(reads raft.Reads) time.Duration {
+	switch {
+	case reads == (raft.Reads{}):
+		reads = raft.DefaultReads
+	case reads.Mode == raft.ReadByQuorum:
+		return 0
+	}
+	return reads.Lease
 }
 
 // Held counts the other voters that hold what is applied here. Part of command.Cluster. What is applied was

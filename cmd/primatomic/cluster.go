@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
@@ -25,6 +26,7 @@ type clusterCommand struct {
 	Remove   clusterRemoveCommand   `cmd:"" help:"Remove a member for good."`
 	Transfer clusterTransferCommand `cmd:"" help:"Let another voter lead."`
 	Replace  clusterReplaceCommand  `cmd:"" help:"Let a new node take the place of a member."`
+	Reads    clusterReadsCommand    `cmd:"" help:"Say how the leader serves reads: under a lease, or asking a majority."`
 }
 
 // cluster makes calls to the node's Cluster service. An error says what to do next.
@@ -86,6 +88,7 @@ type clusterState struct {
 	Term    uint64        `json:"term"`
 	Commit  uint64        `json:"commit"`
 	Applied uint64        `json:"applied"`
+	LeaseMs uint32        `json:"lease_ms"` // 0: reads ask a majority
 	Members []memberState `json:"members"`
 }
 
@@ -120,7 +123,8 @@ func (c *clusterStatusCommand) Run() error {
 func newClusterState(reply *primatomicv1.ClusterStatusResponse) *clusterState {
 	state := &clusterState{
 		Node: reply.GetNode(), Leader: reply.GetLeader(), Term: reply.GetTerm(),
-		Commit: reply.GetCommitIndex(), Applied: reply.GetAppliedIndex(), Members: []memberState{},
+		Commit: reply.GetCommitIndex(), Applied: reply.GetAppliedIndex(), LeaseMs: reply.GetLeaseMs(),
+		Members: []memberState{},
 	}
 	for _, m := range reply.GetMembers() {
 		role := strings.ToLower(strings.TrimPrefix(m.GetRole().String(), "MEMBER_ROLE_"))
@@ -143,8 +147,12 @@ func (s *clusterState) print(w io.Writer) error {
 			leader = "led by " + m.title()
 		}
 	}
-	fmt.Fprintf(w, "%d members, %d voters, %s in term %d; committed %d, applied %d here\n\n",
-		len(s.Members), voters, leader, s.Term, s.Commit, s.Applied)
+	reads := "asking a majority"
+	if s.LeaseMs > 0 {
+		reads = fmt.Sprintf("under leases of %d ms", s.LeaseMs)
+	}
+	fmt.Fprintf(w, "%d members, %d voters, %s in term %d; committed %d, applied %d here\nreads are served %s\n\n",
+		len(s.Members), voters, leader, s.Term, s.Commit, s.Applied, reads)
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "NAME\tID\tROLE\tSTATE\tLAG\tREDIS\tGRPC\tPEERS")
 	for _, m := range s.Members {
@@ -256,6 +264,26 @@ func (c *clusterReplaceCommand) Run() error {
 	return c.cluster(func(ctx context.Context, client primatomicv1.ClusterClient) error {
 		_, err := client.ReplaceNode(ctx, &primatomicv1.ReplaceNodeRequest{Old: c.Old, New: c.New})
 		return told(err, "%s has taken the place of %s", c.New, c.Old)
+	})
+}
+
+type clusterReadsCommand struct {
+	Mode  string        `arg:"" enum:"lease,quorum" help:"lease: the leader asks a majority now and then, and serves reads from its memory in between. quorum: it asks for each read, which is slower and needs no bound on clocks."`
+	Lease time.Duration `default:"300ms" help:"How long a lease lasts, from 10ms to 10s: a new leader waits that long before it serves."`
+	dialFlags
+}
+
+// Run sets how reads are served.
+func (c *clusterReadsCommand) Run() error {
+	lease, how := c.Lease, fmt.Sprintf("under leases of %v", c.Lease)
+	if c.Mode == "quorum" {
+		lease, how = 0, "asking a majority"
+	} else if lease < time.Millisecond || lease > time.Minute || lease%time.Millisecond != 0 {
+		return fmt.Errorf("a lease of %v: it lasts whole milliseconds, from 10ms to 10s", lease)
+	}
+	return c.cluster(func(ctx context.Context, client primatomicv1.ClusterClient) error {
+		_, err := client.SetReads(ctx, &primatomicv1.SetReadsRequest{LeaseMs: uint32(lease.Milliseconds())})
+		return told(err, "reads are served %s", how)
 	})
 }
 

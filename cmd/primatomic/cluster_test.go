@@ -16,6 +16,7 @@ import (
 func testStatus() *primatomicv1.ClusterStatusResponse {
 	return &primatomicv1.ClusterStatusResponse{
 		Node: "00000000000000a1", Leader: "00000000000000a1", Term: 7, CommitIndex: 40, AppliedIndex: 39,
+		LeaseMs: 300,
 		Members: []*primatomicv1.Member{
 			{Id: "00000000000000a1", Name: "n1", Role: primatomicv1.MemberRole_MEMBER_ROLE_LEADER, Connected: true,
 				MatchIndex: 42, RespAddr: "10.0.0.1:6379", GrpcAddr: "10.0.0.1:7379", PeerAddr: "10.0.0.1:8379"},
@@ -33,6 +34,7 @@ func TestClusterTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `3 members, 2 voters, led by n1 in term 7; committed 40, applied 39 here
+reads are served under leases of 300 ms
 
 NAME  ID                ROLE     STATE         LAG  REDIS          GRPC           PEERS
 n1    00000000000000a1  leader   asked         0    10.0.0.1:6379  10.0.0.1:7379  10.0.0.1:8379

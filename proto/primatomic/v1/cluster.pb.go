@@ -217,14 +217,16 @@ func (*ClusterStatusRequest) Descriptor() ([]byte, []int) {
 }
 
 type ClusterStatusResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`     // id of the node that answers
-	Leader        string                 `protobuf:"bytes,2,opt,name=leader,proto3" json:"leader,omitempty"` // id of the leader, empty if none is known
-	Term          uint64                 `protobuf:"varint,3,opt,name=term,proto3" json:"term,omitempty"`
-	CommitIndex   uint64                 `protobuf:"varint,4,opt,name=commit_index,json=commitIndex,proto3" json:"commit_index,omitempty"`    // of the log, as known here
-	AppliedIndex  uint64                 `protobuf:"varint,5,opt,name=applied_index,json=appliedIndex,proto3" json:"applied_index,omitempty"` // by the node that answers
-	Members       []*Member              `protobuf:"bytes,6,rep,name=members,proto3" json:"members,omitempty"`
-	Status        *Status                `protobuf:"bytes,7,opt,name=status,proto3" json:"status,omitempty"`
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	Node         string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`     // id of the node that answers
+	Leader       string                 `protobuf:"bytes,2,opt,name=leader,proto3" json:"leader,omitempty"` // id of the leader, empty if none is known
+	Term         uint64                 `protobuf:"varint,3,opt,name=term,proto3" json:"term,omitempty"`
+	CommitIndex  uint64                 `protobuf:"varint,4,opt,name=commit_index,json=commitIndex,proto3" json:"commit_index,omitempty"`    // of the log, as known here
+	AppliedIndex uint64                 `protobuf:"varint,5,opt,name=applied_index,json=appliedIndex,proto3" json:"applied_index,omitempty"` // by the node that answers
+	Members      []*Member              `protobuf:"bytes,6,rep,name=members,proto3" json:"members,omitempty"`
+	Status       *Status                `protobuf:"bytes,7,opt,name=status,proto3" json:"status,omitempty"`
+	// How long a round of the voters lets the leader serve reads from its memory; 0: each read asks a majority.
+	LeaseMs       uint32 `protobuf:"varint,8,opt,name=lease_ms,json=leaseMs,proto3" json:"lease_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -306,6 +308,13 @@ func (x *ClusterStatusResponse) GetStatus() *Status {
 		return x.Status
 	}
 	return nil
+}
+
+func (x *ClusterStatusResponse) GetLeaseMs() uint32 {
+	if x != nil {
+		return x.LeaseMs
+	}
+	return 0
 }
 
 type AddNodeRequest struct {
@@ -764,6 +773,96 @@ func (x *ReplaceNodeResponse) GetStatus() *Status {
 	return nil
 }
 
+type SetReadsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// From 10 to 10000; 300 is the default. 0: no lease, each read asks a majority. It is slower, and needs no bound on
+	// how much faster one node's clock runs than another's.
+	LeaseMs       uint32 `protobuf:"varint,1,opt,name=lease_ms,json=leaseMs,proto3" json:"lease_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetReadsRequest) Reset() {
+	*x = SetReadsRequest{}
+	mi := &file_primatomic_v1_cluster_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetReadsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetReadsRequest) ProtoMessage() {}
+
+func (x *SetReadsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_primatomic_v1_cluster_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetReadsRequest.ProtoReflect.Descriptor instead.
+func (*SetReadsRequest) Descriptor() ([]byte, []int) {
+	return file_primatomic_v1_cluster_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *SetReadsRequest) GetLeaseMs() uint32 {
+	if x != nil {
+		return x.LeaseMs
+	}
+	return 0
+}
+
+type SetReadsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Status        *Status                `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetReadsResponse) Reset() {
+	*x = SetReadsResponse{}
+	mi := &file_primatomic_v1_cluster_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetReadsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetReadsResponse) ProtoMessage() {}
+
+func (x *SetReadsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_primatomic_v1_cluster_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetReadsResponse.ProtoReflect.Descriptor instead.
+func (*SetReadsResponse) Descriptor() ([]byte, []int) {
+	return file_primatomic_v1_cluster_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *SetReadsResponse) GetStatus() *Status {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
 var File_primatomic_v1_cluster_proto protoreflect.FileDescriptor
 
 const file_primatomic_v1_cluster_proto_rawDesc = "" +
@@ -779,7 +878,7 @@ const file_primatomic_v1_cluster_proto_rawDesc = "" +
 	"\tresp_addr\x18\x06 \x01(\tR\brespAddr\x12\x1b\n" +
 	"\tgrpc_addr\x18\a \x01(\tR\bgrpcAddr\x12\x1b\n" +
 	"\tpeer_addr\x18\b \x01(\tR\bpeerAddr\"\x16\n" +
-	"\x14ClusterStatusRequest\"\xff\x01\n" +
+	"\x14ClusterStatusRequest\"\x9a\x02\n" +
 	"\x15ClusterStatusResponse\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x16\n" +
 	"\x06leader\x18\x02 \x01(\tR\x06leader\x12\x12\n" +
@@ -787,7 +886,8 @@ const file_primatomic_v1_cluster_proto_rawDesc = "" +
 	"\fcommit_index\x18\x04 \x01(\x04R\vcommitIndex\x12#\n" +
 	"\rapplied_index\x18\x05 \x01(\x04R\fappliedIndex\x12/\n" +
 	"\amembers\x18\x06 \x03(\v2\x15.primatomic.v1.MemberR\amembers\x12-\n" +
-	"\x06status\x18\a \x01(\v2\x15.primatomic.v1.StatusR\x06status\"-\n" +
+	"\x06status\x18\a \x01(\v2\x15.primatomic.v1.StatusR\x06status\x12\x19\n" +
+	"\blease_ms\x18\b \x01(\rR\aleaseMs\"-\n" +
 	"\x0eAddNodeRequest\x12\x1b\n" +
 	"\tpeer_addr\x18\x01 \x01(\tR\bpeerAddr\"@\n" +
 	"\x0fAddNodeResponse\x12-\n" +
@@ -809,13 +909,17 @@ const file_primatomic_v1_cluster_proto_rawDesc = "" +
 	"\x03old\x18\x01 \x01(\tR\x03old\x12\x10\n" +
 	"\x03new\x18\x02 \x01(\tR\x03new\"D\n" +
 	"\x13ReplaceNodeResponse\x12-\n" +
+	"\x06status\x18\x01 \x01(\v2\x15.primatomic.v1.StatusR\x06status\",\n" +
+	"\x0fSetReadsRequest\x12\x19\n" +
+	"\blease_ms\x18\x01 \x01(\rR\aleaseMs\"A\n" +
+	"\x10SetReadsResponse\x12-\n" +
 	"\x06status\x18\x01 \x01(\v2\x15.primatomic.v1.StatusR\x06status*q\n" +
 	"\n" +
 	"MemberRole\x12\x1b\n" +
 	"\x17MEMBER_ROLE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13MEMBER_ROLE_LEARNER\x10\x01\x12\x15\n" +
 	"\x11MEMBER_ROLE_VOTER\x10\x02\x12\x16\n" +
-	"\x12MEMBER_ROLE_LEADER\x10\x032\x92\x04\n" +
+	"\x12MEMBER_ROLE_LEADER\x10\x032\xdf\x04\n" +
 	"\aCluster\x12S\n" +
 	"\x06Status\x12#.primatomic.v1.ClusterStatusRequest\x1a$.primatomic.v1.ClusterStatusResponse\x12H\n" +
 	"\aAddNode\x12\x1d.primatomic.v1.AddNodeRequest\x1a\x1e.primatomic.v1.AddNodeResponse\x12T\n" +
@@ -823,7 +927,8 @@ const file_primatomic_v1_cluster_proto_rawDesc = "" +
 	"\n" +
 	"RemoveNode\x12 .primatomic.v1.RemoveNodeRequest\x1a!.primatomic.v1.RemoveNodeResponse\x12i\n" +
 	"\x12TransferLeadership\x12(.primatomic.v1.TransferLeadershipRequest\x1a).primatomic.v1.TransferLeadershipResponse\x12T\n" +
-	"\vReplaceNode\x12!.primatomic.v1.ReplaceNodeRequest\x1a\".primatomic.v1.ReplaceNodeResponseBCZAgithub.com/primatomic/primatomic/proto/primatomic/v1;primatomicv1b\x06proto3"
+	"\vReplaceNode\x12!.primatomic.v1.ReplaceNodeRequest\x1a\".primatomic.v1.ReplaceNodeResponse\x12K\n" +
+	"\bSetReads\x12\x1e.primatomic.v1.SetReadsRequest\x1a\x1f.primatomic.v1.SetReadsResponseBCZAgithub.com/primatomic/primatomic/proto/primatomic/v1;primatomicv1b\x06proto3"
 
 var (
 	file_primatomic_v1_cluster_proto_rawDescOnce sync.Once
@@ -838,7 +943,7 @@ func file_primatomic_v1_cluster_proto_rawDescGZIP() []byte {
 }
 
 var file_primatomic_v1_cluster_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_primatomic_v1_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_primatomic_v1_cluster_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_primatomic_v1_cluster_proto_goTypes = []any{
 	(MemberRole)(0),                    // 0: primatomic.v1.MemberRole
 	(*Member)(nil),                     // 1: primatomic.v1.Member
@@ -854,34 +959,39 @@ var file_primatomic_v1_cluster_proto_goTypes = []any{
 	(*TransferLeadershipResponse)(nil), // 11: primatomic.v1.TransferLeadershipResponse
 	(*ReplaceNodeRequest)(nil),         // 12: primatomic.v1.ReplaceNodeRequest
 	(*ReplaceNodeResponse)(nil),        // 13: primatomic.v1.ReplaceNodeResponse
-	(*Status)(nil),                     // 14: primatomic.v1.Status
+	(*SetReadsRequest)(nil),            // 14: primatomic.v1.SetReadsRequest
+	(*SetReadsResponse)(nil),           // 15: primatomic.v1.SetReadsResponse
+	(*Status)(nil),                     // 16: primatomic.v1.Status
 }
 var file_primatomic_v1_cluster_proto_depIdxs = []int32{
 	0,  // 0: primatomic.v1.Member.role:type_name -> primatomic.v1.MemberRole
 	1,  // 1: primatomic.v1.ClusterStatusResponse.members:type_name -> primatomic.v1.Member
-	14, // 2: primatomic.v1.ClusterStatusResponse.status:type_name -> primatomic.v1.Status
-	14, // 3: primatomic.v1.AddNodeResponse.status:type_name -> primatomic.v1.Status
-	14, // 4: primatomic.v1.PromoteNodeResponse.status:type_name -> primatomic.v1.Status
-	14, // 5: primatomic.v1.RemoveNodeResponse.status:type_name -> primatomic.v1.Status
-	14, // 6: primatomic.v1.TransferLeadershipResponse.status:type_name -> primatomic.v1.Status
-	14, // 7: primatomic.v1.ReplaceNodeResponse.status:type_name -> primatomic.v1.Status
-	2,  // 8: primatomic.v1.Cluster.Status:input_type -> primatomic.v1.ClusterStatusRequest
-	4,  // 9: primatomic.v1.Cluster.AddNode:input_type -> primatomic.v1.AddNodeRequest
-	6,  // 10: primatomic.v1.Cluster.PromoteNode:input_type -> primatomic.v1.PromoteNodeRequest
-	8,  // 11: primatomic.v1.Cluster.RemoveNode:input_type -> primatomic.v1.RemoveNodeRequest
-	10, // 12: primatomic.v1.Cluster.TransferLeadership:input_type -> primatomic.v1.TransferLeadershipRequest
-	12, // 13: primatomic.v1.Cluster.ReplaceNode:input_type -> primatomic.v1.ReplaceNodeRequest
-	3,  // 14: primatomic.v1.Cluster.Status:output_type -> primatomic.v1.ClusterStatusResponse
-	5,  // 15: primatomic.v1.Cluster.AddNode:output_type -> primatomic.v1.AddNodeResponse
-	7,  // 16: primatomic.v1.Cluster.PromoteNode:output_type -> primatomic.v1.PromoteNodeResponse
-	9,  // 17: primatomic.v1.Cluster.RemoveNode:output_type -> primatomic.v1.RemoveNodeResponse
-	11, // 18: primatomic.v1.Cluster.TransferLeadership:output_type -> primatomic.v1.TransferLeadershipResponse
-	13, // 19: primatomic.v1.Cluster.ReplaceNode:output_type -> primatomic.v1.ReplaceNodeResponse
-	14, // [14:20] is the sub-list for method output_type
-	8,  // [8:14] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	16, // 2: primatomic.v1.ClusterStatusResponse.status:type_name -> primatomic.v1.Status
+	16, // 3: primatomic.v1.AddNodeResponse.status:type_name -> primatomic.v1.Status
+	16, // 4: primatomic.v1.PromoteNodeResponse.status:type_name -> primatomic.v1.Status
+	16, // 5: primatomic.v1.RemoveNodeResponse.status:type_name -> primatomic.v1.Status
+	16, // 6: primatomic.v1.TransferLeadershipResponse.status:type_name -> primatomic.v1.Status
+	16, // 7: primatomic.v1.ReplaceNodeResponse.status:type_name -> primatomic.v1.Status
+	16, // 8: primatomic.v1.SetReadsResponse.status:type_name -> primatomic.v1.Status
+	2,  // 9: primatomic.v1.Cluster.Status:input_type -> primatomic.v1.ClusterStatusRequest
+	4,  // 10: primatomic.v1.Cluster.AddNode:input_type -> primatomic.v1.AddNodeRequest
+	6,  // 11: primatomic.v1.Cluster.PromoteNode:input_type -> primatomic.v1.PromoteNodeRequest
+	8,  // 12: primatomic.v1.Cluster.RemoveNode:input_type -> primatomic.v1.RemoveNodeRequest
+	10, // 13: primatomic.v1.Cluster.TransferLeadership:input_type -> primatomic.v1.TransferLeadershipRequest
+	12, // 14: primatomic.v1.Cluster.ReplaceNode:input_type -> primatomic.v1.ReplaceNodeRequest
+	14, // 15: primatomic.v1.Cluster.SetReads:input_type -> primatomic.v1.SetReadsRequest
+	3,  // 16: primatomic.v1.Cluster.Status:output_type -> primatomic.v1.ClusterStatusResponse
+	5,  // 17: primatomic.v1.Cluster.AddNode:output_type -> primatomic.v1.AddNodeResponse
+	7,  // 18: primatomic.v1.Cluster.PromoteNode:output_type -> primatomic.v1.PromoteNodeResponse
+	9,  // 19: primatomic.v1.Cluster.RemoveNode:output_type -> primatomic.v1.RemoveNodeResponse
+	11, // 20: primatomic.v1.Cluster.TransferLeadership:output_type -> primatomic.v1.TransferLeadershipResponse
+	13, // 21: primatomic.v1.Cluster.ReplaceNode:output_type -> primatomic.v1.ReplaceNodeResponse
+	15, // 22: primatomic.v1.Cluster.SetReads:output_type -> primatomic.v1.SetReadsResponse
+	16, // [16:23] is the sub-list for method output_type
+	9,  // [9:16] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_primatomic_v1_cluster_proto_init() }
@@ -896,7 +1006,7 @@ func file_primatomic_v1_cluster_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_primatomic_v1_cluster_proto_rawDesc), len(file_primatomic_v1_cluster_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   13,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -29,13 +29,14 @@ const (
 	Cluster_RemoveNode_FullMethodName         = "/primatomic.v1.Cluster/RemoveNode"
 	Cluster_TransferLeadership_FullMethodName = "/primatomic.v1.Cluster/TransferLeadership"
 	Cluster_ReplaceNode_FullMethodName        = "/primatomic.v1.Cluster/ReplaceNode"
+	Cluster_SetReads_FullMethodName           = "/primatomic.v1.Cluster/SetReads"
 )
 
 // ClusterClient is the client API for Cluster service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Cluster shows and changes who belongs to a cluster and who leads it. Every call needs a token with the scope
+// Cluster shows and changes who belongs to a cluster, who leads it, and how it serves reads. Every call needs a token with the scope
 // admin, shown as for KeyValue. Any node takes every call: what only the leader can do is passed on to it.
 //
 // A node is named by its name, or by its id in hexadecimal digits. Errors are those of KeyValue, and:
@@ -57,6 +58,8 @@ type ClusterClient interface {
 	TransferLeadership(ctx context.Context, in *TransferLeadershipRequest, opts ...grpc.CallOption) (*TransferLeadershipResponse, error)
 	// ReplaceNode lets a new node take the place of a member.
 	ReplaceNode(ctx context.Context, in *ReplaceNodeRequest, opts ...grpc.CallOption) (*ReplaceNodeResponse, error)
+	// SetReads says how the leader serves linearizable reads.
+	SetReads(ctx context.Context, in *SetReadsRequest, opts ...grpc.CallOption) (*SetReadsResponse, error)
 }
 
 type clusterClient struct {
@@ -127,11 +130,21 @@ func (c *clusterClient) ReplaceNode(ctx context.Context, in *ReplaceNodeRequest,
 	return out, nil
 }
 
+func (c *clusterClient) SetReads(ctx context.Context, in *SetReadsRequest, opts ...grpc.CallOption) (*SetReadsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetReadsResponse)
+	err := c.cc.Invoke(ctx, Cluster_SetReads_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ClusterServer is the server API for Cluster service.
 // All implementations must embed UnimplementedClusterServer
 // for forward compatibility.
 //
-// Cluster shows and changes who belongs to a cluster and who leads it. Every call needs a token with the scope
+// Cluster shows and changes who belongs to a cluster, who leads it, and how it serves reads. Every call needs a token with the scope
 // admin, shown as for KeyValue. Any node takes every call: what only the leader can do is passed on to it.
 //
 // A node is named by its name, or by its id in hexadecimal digits. Errors are those of KeyValue, and:
@@ -153,6 +166,8 @@ type ClusterServer interface {
 	TransferLeadership(context.Context, *TransferLeadershipRequest) (*TransferLeadershipResponse, error)
 	// ReplaceNode lets a new node take the place of a member.
 	ReplaceNode(context.Context, *ReplaceNodeRequest) (*ReplaceNodeResponse, error)
+	// SetReads says how the leader serves linearizable reads.
+	SetReads(context.Context, *SetReadsRequest) (*SetReadsResponse, error)
 	mustEmbedUnimplementedClusterServer()
 }
 
@@ -180,6 +195,9 @@ func (UnimplementedClusterServer) TransferLeadership(context.Context, *TransferL
 }
 func (UnimplementedClusterServer) ReplaceNode(context.Context, *ReplaceNodeRequest) (*ReplaceNodeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReplaceNode not implemented")
+}
+func (UnimplementedClusterServer) SetReads(context.Context, *SetReadsRequest) (*SetReadsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetReads not implemented")
 }
 func (UnimplementedClusterServer) mustEmbedUnimplementedClusterServer() {}
 func (UnimplementedClusterServer) testEmbeddedByValue()                 {}
@@ -310,6 +328,24 @@ func _Cluster_ReplaceNode_Handler(srv interface{}, ctx context.Context, dec func
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Cluster_SetReads_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetReadsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ClusterServer).SetReads(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Cluster_SetReads_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ClusterServer).SetReads(ctx, req.(*SetReadsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Cluster_ServiceDesc is the grpc.ServiceDesc for Cluster service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -340,6 +376,10 @@ var Cluster_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ReplaceNode",
 			Handler:    _Cluster_ReplaceNode_Handler,
+		},
+		{
+			MethodName: "SetReads",
+			Handler:    _Cluster_SetReads_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
