@@ -32,6 +32,7 @@ type ListenConfig struct {
 	GrpcAddr          string `default:"127.0.0.1:7379" help:"Address for gRPC clients; empty for none."`
 	HTTPAddr          string `name:"http-addr" default:"127.0.0.1:9379" help:"Address for health checks over HTTP (/healthz, /readyz) and Prometheus metrics (/metrics); empty for none."`
 	MetricsNamespaces bool   `help:"Tell at /metrics how many keys and bytes each namespace has, with the names of namespaces and credentials, to everyone who can reach the HTTP address."`
+	Profiles          bool   `help:"Serve profiles of the process (/debug/pprof) at the HTTP address: stacks, heap and CPU, to everyone who can reach it."`
 }
 
 // SecurityConfig says who may connect.

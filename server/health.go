@@ -7,13 +7,15 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"time"
 
 	"golang.org/x/net/netutil"
 )
 
 // health is the side door over HTTP: /healthz says that the process lives, /readyz that it can serve,
-// /metrics what it does.
+// /metrics what it does,
+// and /debug/pprof, if that is wanted, what its time and memory go to.
 type health struct {
 	server *http.Server
 	addr   net.Addr // that is listened on
@@ -25,8 +27,11 @@ const probesMax = 64
 // probeTimeout bounds what a probe may wait for a read point.
 const probeTimeout = time.Second
 
-func startHealth(addr string, n *node, namespaces bool, logger *slog.Logger) (*health, error) {
-	listener, err := net.Listen("tcp", addr)
+// answerTimeout bounds an answer of the door, and with it how long the processor can be profiled.
+const answerTimeout = time.Minute
+
+func startHealth(c *ListenConfig, n *node, logger *slog.Logger) (*health, error) {
+	listener, err := net.Listen("tcp", c.HTTPAddr)
 	if err != nil {
 		return nil, err
 	}
@@ -43,9 +48,12 @@ func startHealth(addr string, n *node, namespaces bool, logger *slog.Logger) (*h
 		}
 		fmt.Fprintln(w, "ok")
 	})
-	mux.Handle("GET /metrics", metricsHandler(n, namespaces))
+	mux.Handle("GET /metrics", metricsHandler(n, c.MetricsNamespaces))
+	if c.Profiles {
+		addProfiles(mux)
+	}
 	h := &health{addr: listener.Addr(), server: &http.Server{
-		Handler: mux, ReadTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second,
+		Handler: mux, ReadTimeout: 5 * time.Second, WriteTimeout: answerTimeout,
 		IdleTimeout: 15 * time.Second, MaxHeaderBytes: 16 << 10,
 	}}
 	go func() {
@@ -55,6 +63,15 @@ func startHealth(addr string, n *node, namespaces bool, logger *slog.Logger) (*h
 		}
 	}()
 	return h, nil
+}
+
+// addProfiles lets net/http/pprof answer.
+func addProfiles(mux *http.ServeMux) {
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 }
 
 // canServe waits until the node could answer a read. An error says why it cannot.

@@ -150,6 +150,25 @@ func TestProbes(t *testing.T) {
 	}
 }
 
+// TestProfiles: profiles are told when that was asked for.
+func TestProfiles(t *testing.T) {
+	defer http.DefaultClient.CloseIdleConnections()
+	for wanted, want := range map[bool]int{false: http.StatusNotFound, true: http.StatusOK} {
+		o := testOptions(t, t.TempDir())
+		o.Config.Listen.Profiles = wanted
+		s := mustStart(t, o)
+		reply, err := http.Get("http://" + s.health.addr.String() + "/debug/pprof/goroutine?debug=1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		reply.Body.Close()
+		if reply.StatusCode != want {
+			t.Errorf("with profiles %v the answer is %s", wanted, reply.Status)
+		}
+		mustStop(t, s)
+	}
+}
+
 // TestHistogram holds the buckets against a plain count.
 func TestHistogram(t *testing.T) {
 	durations := []time.Duration{

@@ -145,7 +145,7 @@ func (s *Server) open(keys *keys) (err error) {
 		s.grpc.SetServing(true)
 	}
 	if addr := s.config.Listen.HTTPAddr; addr != "" {
-		if s.health, err = startHealth(addr, n, s.config.Listen.MetricsNamespaces, s.logger); err != nil {
+		if s.health, err = startHealth(&s.config.Listen, n, s.logger); err != nil {
 			return err
 		}
 	}
