@@ -7,8 +7,9 @@ LDFLAGS  := -X github.com/primatomic/primatomic/server.version=$(VERSION)
 FUZZTIME ?= 30s
 SEEDS    ?= 200
 KILLS    ?= 50
+SOAK     ?= 30m
 
-.PHONY: help build run cluster test unit lint bench bench-cluster etcd sim kill fuzz docs proto tools clean
+.PHONY: help build run cluster test unit lint bench bench-cluster etcd sim kill soak fuzz docs proto tools clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +46,9 @@ sim: ## Run SEEDS seeds of the simulator; one alone: go test ./integration/sim -
 
 kill: ## Kill the process under load KILLS times and count acknowledged writes that are lost.
 	KILLS=$(KILLS) $(GO) test ./integration -count=1 -timeout 0 -run KillLoop -v
+
+soak: tools ## Run three nodes under load and faults picked at random for SOAK; SEED=N repeats the choices. Takes root.
+	SOAK=$(SOAK) $(GO) test ./integration -count=1 -timeout 0 -run '^TestSoak$$' -v
 
 fuzz: ## Run every fuzz target for FUZZTIME each.
 	@for package in $$($(GO) list ./...); do \

@@ -3,11 +3,14 @@ package integration
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	pb "github.com/primatomic/primatomic/proto/primatomic/v1"
 )
 
 // crowd is many clients of a fleet, over both doors of all of its nodes, that go on whatever happens to the nodes. All
@@ -22,6 +25,7 @@ type crowd struct {
 	clients atomic.Int64
 	fates   [3]atomic.Int64 // calls by what became of them
 	writes  atomic.Int64    // of them, writes that were acknowledged
+	stalls  stalls
 
 	mu      sync.Mutex
 	nodes   []*node // where clients go; guarded by mu
@@ -41,7 +45,7 @@ func startCrowd(t testing.TB, f *fleet, name string, rng *rand.Rand) *crowd {
 	t.Helper()
 	c := &crowd{
 		t: t, name: name, history: newHistory(), pace: 20 * time.Millisecond, ended: make(chan struct{}),
-		nodes: f.nodes, seeds: rand.New(rand.NewPCG(rng.Uint64(), 3)),
+		nodes: slices.Clone(f.nodes), seeds: rand.New(rand.NewPCG(rng.Uint64(), 3)),
 	}
 	for i := range 2 {
 		c.banks = append(c.banks, newBank(c.key("bank", i)))
@@ -172,7 +176,7 @@ func (c *crowd) append(by *client) error {
 		p := pass{client: by.id, turn: by.turn + i, element: elementOf(by.id, by.turn+i), called: called}
 		if p.fate = c.judge(a, err); p.fate == applied {
 			p.size = int(a.int())
-			c.writes.Add(1)
+			c.wrote()
 		}
 		p.returned = c.history.now()
 		s.add(p)
@@ -213,7 +217,7 @@ func (c *crowd) move(by *client) (err error) {
 	}
 	f := c.judge(a, err)
 	if f == applied {
-		c.writes.Add(1)
+		c.wrote()
 	}
 	b.settle(f, amount)
 	return err
@@ -226,7 +230,7 @@ func (c *crowd) live(by *client) error {
 	a, err := by.w.call("SET", m.key, "alive", "PX", fmt.Sprint(m.ttl))
 	m.fate, m.backAt = c.judge(a, err), wallMillis()
 	if m.fate == applied {
-		c.writes.Add(1)
+		c.wrote()
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -313,7 +317,9 @@ func (c *crowd) onRegister(by *client, d door, names ...string) (broken bool) {
 // enlistRPC starts a client that works on registers over gRPC.
 func (c *crowd) enlistRPC(place int) {
 	c.enlist(place, func(by *client) error { // its wire tells that the node is there
-		d := rpcDoor{c.t, by.n.keyValue(c.t, "")}
+		conn := by.n.dial(c.t, "")
+		defer conn.Close()
+		d := rpcDoor{c.t, pb.NewKeyValueClient(conn)}
 		beat := time.NewTicker(c.pace)
 		defer beat.Stop()
 		for c.on(beat) {
@@ -324,6 +330,44 @@ func (c *crowd) enlistRPC(place int) {
 		}
 		return errBroken
 	})
+}
+
+// wrote notes a write that was acknowledged.
+func (c *crowd) wrote() {
+	c.writes.Add(1)
+	c.stalls.mark(time.Now())
+}
+
+// visit sends the clients to other nodes from now on.
+func (c *crowd) visit(nodes []*node) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.nodes = slices.Clone(nodes)
+}
+
+// stalls knows the longest time between two things that were to follow each other closely.
+type stalls struct {
+	mu      sync.Mutex
+	last    time.Time     // guarded by mu
+	longest time.Duration // guarded by mu
+}
+
+func (s *stalls) mark(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.last.IsZero() {
+		s.longest = max(s.longest, now.Sub(s.last))
+	}
+	s.last = now
+}
+
+// take returns the longest one since it was taken before, with the one that lasts now.
+func (s *stalls) take() time.Duration {
+	s.mark(time.Now())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer func() { s.longest = 0 }()
+	return s.longest
 }
 
 // await waits until so many more writes are acknowledged.
@@ -356,6 +400,7 @@ func (c *crowd) settle(nodes ...*node) {
 func (c *crowd) audit(n *node, id int) {
 	c.t.Helper()
 	by := &client{n: n, w: n.wire(c.t), id: id}
+	defer by.w.Close()
 	for _, s := range c.scrolls {
 		a := by.w.do(c.t, "GET", s.key)
 		for _, wrong := range s.check(a.text) {

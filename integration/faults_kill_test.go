@@ -12,9 +12,7 @@ func TestFleetKills(t *testing.T) {
 	c.await(200)
 	lead := f.leader()
 	for _, victim := range []int{(lead + 1) % 3, lead} {
-		f.nodes[victim].kill()
-		c.await(200)
-		f.nodes[victim].restart()
+		f.killOne(c, victim)
 		c.await(200)
 	}
 	f.serves(startTimeout, f.nodes...)
@@ -29,17 +27,8 @@ func TestFleetKilledWhole(t *testing.T) {
 	c := startCrowd(t, f, "w", rng)
 	for range 2 {
 		c.await(200)
-		for _, n := range f.nodes {
-			n.kill()
-		}
-		for _, n := range f.nodes {
-			n.launch()
-		}
-		for _, n := range f.nodes {
-			n.opened()
-		}
+		f.killAll()
 	}
-	f.serves(startTimeout, f.nodes...)
 	c.await(100)
 	c.settle(f.nodes...)
 }

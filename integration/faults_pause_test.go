@@ -33,6 +33,7 @@ func (f *fleet) stopLeader(c *crowd, key string, rng *rand.Rand) {
 		w := old.wire(f.t)
 		w.do(f.t, "GET", key) // the connection is one that has been served
 		hunters = append(hunters, w)
+		defer w.Close()
 	}
 	old.pause()
 	resume := func() { old.resume() }

@@ -19,6 +19,8 @@ type fleet struct {
 	net    *network // nil: on loopback, no link can be cut
 	secret string   // file with the cluster secret
 	doors  []string // where peers connect, if it is not where the nodes listen for them
+	extra  []string // flags that all nodes have
+	born   int      // nodes that have joined later
 }
 
 // loopbacks counts the addresses on loopback that this process has given to nodes.
@@ -39,7 +41,7 @@ func newFleet(t testing.TB, size int, cuts bool, flags ...string) *fleet {
 		f.net = newNetwork(t, size+1) // a seat more, for one that joins
 	}
 	for i := range size {
-		n := &node{t: t, binary: binary, dir: filepath.Join(t.TempDir(), "data")}
+		n := &node{t: t, binary: binary, dir: filepath.Join(t.TempDir(), "data"), name: nameOf(i)}
 		f.settle(n, i)
 		f.nodes = append(f.nodes, n)
 	}
@@ -49,9 +51,10 @@ func newFleet(t testing.TB, size int, cuts bool, flags ...string) *fleet {
 
 // arm gives all nodes their flags.
 func (f *fleet) arm(flags ...string) {
-	for i, n := range f.nodes {
+	f.extra = flags
+	for _, n := range f.nodes {
 		n.flags = append([]string{
-			"--name", nameOf(i), "--cluster", f.founders(), "--peer-addr", n.peerAddr(),
+			"--name", n.name, "--cluster", f.founders(), "--peer-addr", n.peerAddr(),
 			"--cluster-secret-file", f.secret, "--insecure",
 		}, flags...)
 	}
@@ -63,7 +66,7 @@ func (f *fleet) settle(n *node, seat int) {
 		n.host = loopback()
 		return
 	}
-	n.host, n.entry = f.net.addr(seat), f.net.entry(seat)
+	n.seat, n.host, n.entry = seat, f.net.addr(seat), f.net.entry(seat)
 }
 
 // startFleet makes a fleet and starts it.
@@ -222,3 +225,9 @@ func (f *fleet) except(places ...int) []*node {
 // pause is SIGSTOP, resume SIGCONT.
 func (n *node) pause()  { n.current().signal(syscall.SIGSTOP) }
 func (n *node) resume() { n.current().signal(syscall.SIGCONT) }
+
+// isolate cuts a node off from the others, in the ways that are asked for. This process still reaches it.
+func (f *fleet) isolate(place int, in, out bool) { f.net.isolate(f.nodes[place].seat, in, out) }
+
+// cut lets nothing through from one node to another.
+func (f *fleet) cut(from, to int) { f.net.cut(f.nodes[from].seat, f.nodes[to].seat) }

@@ -26,6 +26,8 @@ type node struct {
 	flags  []string
 	host   string   // "": 127.0.0.1, and ports as they are free
 	entry  []string // command that runs the binary where host is; nil: it is here
+	name   string   // in a fleet
+	seat   int      // in the fleet's network
 
 	mu         sync.Mutex
 	process    *process // nil before the first start; guarded by mu

@@ -73,7 +73,7 @@ func TestOutageAtCut(t *testing.T) {
 		lead := f.leader()
 		before, _ := f.nodes[lead].state()
 		v := startVigil(t, f.except(lead)...)
-		f.net.isolate(lead, true, true)
+		f.isolate(lead, true, true)
 		outage := v.back(time.Now())
 		v.end()
 		after, _ := f.nodes[f.leader(f.except(lead)...)].state()
@@ -85,7 +85,7 @@ func TestOutageAtCut(t *testing.T) {
 		twice(t, "the links are back after "+last.String(), outageMax, func() (time.Duration, string) {
 			before, _ := f.nodes[f.leader()].state()
 			for i := range f.nodes {
-				f.net.isolate(i, true, true)
+				f.isolate(i, true, true)
 			}
 			<-time.After(last)
 			v := startVigil(t, f.nodes...)
