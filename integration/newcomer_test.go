@@ -53,9 +53,18 @@ func (f *fleet) admin(n *node, verb ...string) string {
 func (f *fleet) replace(c *crowd, place int) {
 	f.t.Helper()
 	old := f.nodes[place]
+	f.replaceLost(c, place)
+	if status := old.current().wait(); status == 0 || !strings.Contains(old.current().log.String(), "removed") {
+		f.t.Errorf("the node that was replaced has ended with status %d", status)
+	}
+	f.serves(startTimeout, f.nodes...)
+}
+
+// replaceLost is replace of a node that may not run any more.
+func (f *fleet) replaceLost(c *crowd, place int) {
+	f.t.Helper()
 	n := f.newcomer(append([]string{"--invited"}, f.extra...)...)
 	n.launch()
-	asked := f.nodes[(place+1)%len(f.nodes)]
 	eventually(f.t, startTimeout, "the new node waits to be invited", func() bool {
 		conn, err := net.DialTimeout("tcp", n.peerAddr(), time.Second)
 		if err == nil {
@@ -63,13 +72,10 @@ func (f *fleet) replace(c *crowd, place int) {
 		}
 		return err == nil
 	})
-	f.admin(asked, "replace", old.name, n.peerAddr())
+	f.admin(f.nodes[(place+1)%len(f.nodes)], "replace", f.nodes[place].name, n.peerAddr())
 	n.opened()
 	f.nodes[place] = n
 	c.visit(f.nodes)
-	if status := old.current().wait(); status == 0 || !strings.Contains(old.current().log.String(), "removed") {
-		f.t.Errorf("the node that was replaced has ended with status %d", status)
-	}
 	f.serves(startTimeout, f.nodes...)
 	c.await(50)
 }
