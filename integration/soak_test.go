@@ -153,7 +153,8 @@ func (s *soak) summary() {
 	slices.Sort(names)
 	fmt.Fprintf(&lines, "after %v, %d rounds: %d calls answered (%d of them writes), %d unknown, %d refused\n", s.age(),
 		s.rounds, s.total[applied], s.writes, s.total[unknown], s.total[refused])
-	fmt.Fprintf(&lines, "  longest time in which no write was acknowledged anywhere: %v\n", longest.Round(time.Millisecond))
+	fmt.Fprintf(&lines, "  longest time in which no write was acknowledged anywhere: %v\n",
+		longest.Round(time.Millisecond))
 	fmt.Fprintf(&lines, "  %-28s %5s %14s %14s\n", "fault", "times", "longest stall", "longest")
 	for _, name := range names {
 		cost := s.faults[name]
