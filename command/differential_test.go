@@ -393,7 +393,7 @@ func (s *redisServer) do(t *testing.T, args [][]byte) []byte {
 func (s *redisServer) read(dst []byte) ([]byte, error) {
 	head, err := s.r.ReadBytes('\n')
 	dst = append(dst, head...)
-	if err != nil || !strings.ContainsRune("$*%~", rune(head[0])) {
+	if err != nil || !strings.ContainsRune("$*%~>", rune(head[0])) {
 		return dst, err
 	}
 	n, err := strconv.Atoi(string(bytes.TrimSpace(head[1:])))

@@ -21,9 +21,10 @@ func TestDoorsAsRedis(t *testing.T) {
 		"FAILOVER", "FAILOVER ABORT", "FAILOVER TIMEOUT 0", "FAILOVER TO h x", "FAILOVER NOW",
 		"FAILOVER ABORT TIMEOUT 1", "FAILOVER TO 127.0.0.1 1",
 		"SUBSCRIBE", "PSUBSCRIBE", "UNSUBSCRIBE", "PUNSUBSCRIBE",
-		"SUBSCRIBE +a", "SUBSCRIBE +a", "SUBSCRIBE +b", "PSUBSCRIBE +*", "PING", "PING hi", "GET k", "NOSUCH", "EXEC",
+		"SUBSCRIBE +a", "SUBSCRIBE +a", "SUBSCRIBE +b", "PSUBSCRIBE +*", "PING", "PING hi", "GET k", "NOSUCH",
+		"EXEC", "EXEC 1",
 		"UNSUBSCRIBE nosuch", "UNSUBSCRIBE +a", "PUNSUBSCRIBE nosuch", "UNSUBSCRIBE", "UNSUBSCRIBE", "PUNSUBSCRIBE",
-		"PUNSUBSCRIBE", "PING", "GET k", "SUBSCRIBE +a", "RESET", "PING", "MULTI", "WAIT 0 0", "EXEC",
+		"PUNSUBSCRIBE", "PING", "GET k", "SUBSCRIBE +a", "RESET", "PING", "MULTI", "WAIT 0 0", "EXEC", "EXEC 1",
 	}
 	for _, proto := range []int{2, 3} {
 		t.Run("RESP"+strconv.Itoa(proto), func(t *testing.T) {

@@ -64,16 +64,16 @@ func (s *Session) permitReached(c *Call) *Error {
 }
 
 // Refuse takes note that the gate refuses a call of the session, and returns what to answer: inside of
-// MULTI the transaction is broken by it, and a refused EXEC ends the transaction.
+// MULTI the transaction is broken by it, and a refused EXEC ends the transaction. As in Redis, EXEC is refused in
+// the same words if there is none.
 func (s *Session) Refuse(spec *Spec, err *Error) *Error {
-	if !s.Multi.Active {
-		return err
-	}
 	if spec != nil && spec.Name == "exec" {
-		s.endMulti()
+		if s.Multi.Active {
+			s.endMulti()
+		}
 		return Errorf(ExecAbort, "Transaction discarded because of: %s", err.Text)
 	}
-	s.Multi.Broken = true
+	s.Multi.Broken = s.Multi.Active
 	return err
 }
 

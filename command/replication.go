@@ -160,17 +160,19 @@ func failover(ctx context.Context, s *Session, c *Call, r *Reply) {
 
 // failoverTarget names the voter that FAILOVER TO asks for, "" if it asks for none.
 func (s *Session) failoverTarget(c *Call) (string, *Error) {
+	at, port := c.Options.At("TO"), int64(0)
+	if at != 0 {
+		var ok bool
+		if port, ok = parseInt(c.Arg(at + 1)); !ok {
+			return "", ErrNotInteger
+		}
+	}
 	t := s.topology()
 	if t.Voters() < 2 {
 		return "", &Error{Precondition, "FAILOVER requires connected replicas."}
 	}
-	at := c.Options.At("TO")
 	if at == 0 {
 		return "", nil
-	}
-	port, ok := parseInt(c.Arg(at + 1))
-	if !ok {
-		return "", ErrNotInteger
 	}
 	for i := range t.Members {
 		m := &t.Members[i]
