@@ -77,8 +77,12 @@ type client struct {
 	rng  *rand.Rand
 }
 
+// visitMax is how many calls a client makes on a connection to another node than its own, before it looks whether its
+// own is back: so a node that has come back is asked at once, and by many.
+const visitMax = 25
+
 // enlist starts a client that does one thing again and again, at the node at a place as long as that can be reached,
-// and else at the next one. It ends with the crowd.
+// and else at the next one, for a while. It ends with the crowd.
 func (c *crowd) enlist(place int, do func(*client) error) {
 	c.mu.Lock()
 	rng := rand.New(rand.NewPCG(c.seeds.Uint64(), 4))
@@ -86,18 +90,20 @@ func (c *crowd) enlist(place int, do func(*client) error) {
 	c.working.Go(func() {
 		beat := time.NewTicker(c.pace)
 		defer beat.Stop()
+		away := 0 // from its own node
 		for c.on(beat) {
-			n := c.node(place)
+			n := c.node(place + away)
 			w, err := connectWithin(n.respAddr(), crowdPatience)
 			if err != nil {
-				place++
+				away++
 				continue
 			}
 			one := &client{n: n, w: w, id: int(c.clients.Add(1)), rng: rng}
-			for err == nil && c.on(beat) {
+			for calls := 0; err == nil && (away == 0 || calls < visitMax) && c.on(beat); calls++ {
 				err = do(one)
 				one.turn++
 			}
+			away = 0
 			_ = w.Close()
 		}
 	})
@@ -322,10 +328,10 @@ func (c *crowd) enlistRPC(place int) {
 		d := rpcDoor{c.t, pb.NewKeyValueClient(conn)}
 		beat := time.NewTicker(c.pace)
 		defer beat.Stop()
-		for c.on(beat) {
+		for range 4 * visitMax {
 			by.turn++
-			if c.onRegister(by, d, "get", "get", "set", "cas") {
-				return errBroken
+			if !c.on(beat) || c.onRegister(by, d, "get", "get", "set", "cas") {
+				break
 			}
 		}
 		return errBroken

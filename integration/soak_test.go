@@ -22,6 +22,7 @@ type soak struct {
 	total   [3]int64          // calls by what became of them
 	writes  int64             // of them, writes that were acknowledged
 	archive map[string]string // what rounds that are over have left, by key
+	graves  []*mortal         // keys with a TTL of the last rounds
 }
 
 // toll is what a kind of fault has cost.
@@ -34,6 +35,7 @@ type toll struct {
 const (
 	soakFaults  = 4                // per round, at most: what the checkers bear
 	soakArchive = 500              // keys that are looked at again and again
+	soakGraves  = 500              // keys with a TTL, likewise
 	soakTell    = 60 * time.Second // between lines of progress
 )
 
@@ -90,7 +92,7 @@ func (s *soak) round() {
 	}
 	c.settle(s.f.nodes...)
 	s.keep(c)
-	s.check()
+	s.check(c)
 }
 
 // keep remembers what a round has left, of which nothing may change any more.
@@ -101,14 +103,21 @@ func (s *soak) keep(c *crowd) {
 	}
 	defer w.Close()
 	for _, one := range c.scrolls {
-		if len(s.archive) < soakArchive {
-			s.archive[one.key] = w.do(s.t, "GET", one.key).text
-		}
+		s.archive[one.key] = w.do(s.t, "GET", one.key).text
 	}
+	for key := range s.archive { // whichever: old ones and new ones are to stay
+		if len(s.archive) <= soakArchive {
+			break
+		}
+		delete(s.archive, key)
+	}
+	s.graves = append(s.graves, c.mortals...)
+	s.graves = s.graves[max(0, len(s.graves)-soakGraves):]
 }
 
-// check holds every node against the archive, and looks for one that differs from the others.
-func (s *soak) check() {
+// check holds every node against the archive and looks after keys that had a TTL, and for a node that differs from the
+// others.
+func (s *soak) check(c *crowd) {
 	for _, n := range s.f.nodes {
 		w, err := connect(n.respAddr())
 		if err != nil {
@@ -117,6 +126,11 @@ func (s *soak) check() {
 		for key, want := range s.archive {
 			if a := w.do(s.t, "GET", key); a.text != want {
 				s.t.Errorf("node %s: %s was %.200q and is %.200q", n.host, key, want, a.raw)
+			}
+		}
+		for _, m := range s.graves {
+			if err := c.look(&client{n: n, w: w}, m); err != nil {
+				s.t.Error(err)
 			}
 		}
 		_ = w.Close()
