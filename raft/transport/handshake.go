@@ -200,15 +200,15 @@ func (t *Transport) checkHello(h *hello, dialed NodeID, l lane) error {
 	case h.versionMax < versionMin || h.versionMin > versionMax:
 		return refuse(ErrVersion, "%d to %d, here %d to %d", h.versionMin, h.versionMax, versionMin, versionMax)
 	case h.node == c.Self && h.incarnation == c.Incarnation && h.process == c.Process:
-		return refuse(ErrSelf, "node %016x", h.node)
+		return refuse(ErrSelf, "node %v", h.node)
 	case h.node == c.Self:
-		return refuse(ErrIDUsed, "node %016x is this node", h.node)
+		return refuse(ErrIDUsed, "node %v is this node", h.node)
 	case h.cluster != t.cluster.Load() && !introduction:
 		return refuse(ErrCluster, "%016x, here %016x", h.cluster, t.cluster.Load())
 	case dialed != 0 && h.node != dialed:
-		return refuse(ErrWrongNode, "node %016x, not %016x", h.node, dialed)
+		return refuse(ErrWrongNode, "node %v, not %v", h.node, dialed)
 	case h.expected != c.Self && !(introduction && h.expected == 0):
-		return refuse(ErrWrongNode, "node %016x, not %016x", c.Self, h.expected)
+		return refuse(ErrWrongNode, "node %v, not %v", c.Self, h.expected)
 	case h.lane != l || h.lane >= lanes:
 		return refuse(ErrLane, "lane %d", h.lane)
 	case dialed == 0 && !introduction && h.node > c.Self:

@@ -41,7 +41,7 @@ func (p *peer) meet(h *hello) error {
 	defer p.mu.Unlock()
 	switch {
 	case p.incarnation != 0 && h.incarnation != p.incarnation:
-		return &Refusal{Reason: ErrIDUsed, Detail: fmt.Sprintf("node %016x", h.node)}
+		return &Refusal{Reason: ErrIDUsed, Detail: fmt.Sprintf("node %v", h.node)}
 	case h.process < p.process:
 		return &Refusal{Reason: ErrStaleProcess, Detail: fmt.Sprintf("%d after %d", h.process, p.process)}
 	}
@@ -66,17 +66,17 @@ func (t *Transport) admit(conn net.Conn, h *hello) error {
 		}
 	}
 	if h.node == 0 || h.node > maxNodeID {
-		return &Refusal{Reason: ErrUnknownPeer, Detail: fmt.Sprintf("node %016x is reserved", h.node)}
+		return &Refusal{Reason: ErrUnknownPeer, Detail: fmt.Sprintf("node %v is reserved", h.node)}
 	}
 	if t.config.Removed(h.node) {
-		return &Refusal{Reason: ErrRemoved, Detail: fmt.Sprintf("node %016x", h.node)}
+		return &Refusal{Reason: ErrRemoved, Detail: fmt.Sprintf("node %v", h.node)}
 	}
 	p := t.peer(h.node)
 	switch {
 	case p == nil && h.lane == laneIntroduction:
 		return nil
 	case p == nil:
-		return &Refusal{Reason: ErrUnknownPeer, Detail: fmt.Sprintf("node %016x", h.node)}
+		return &Refusal{Reason: ErrUnknownPeer, Detail: fmt.Sprintf("node %v", h.node)}
 	}
 	return p.meet(h)
 }

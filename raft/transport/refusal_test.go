@@ -12,6 +12,7 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"regexp"
 	"testing"
 	"time"
 
@@ -73,9 +74,15 @@ func TestRefusals(t *testing.T) {
 			if a.peerStatus(3).Raft.Connects+b.peerStatus(1).Raft.Connects != 0 {
 				t.Fatal("connected")
 			}
+			if why := b.Status().LastRefusal.Error(); misnamed.MatchString(why) {
+				t.Errorf("a node has 16 digits, not as in %q", why)
+			}
 		})
 	}
 }
+
+// misnamed is the id of a node written as something else than 16 digits.
+var misnamed = regexp.MustCompile(`node ([0-9a-f]{17}|[0-9a-f]{1,15}\b)`)
 
 // accepting starts a node that others may talk to byte by byte.
 func accepting(t *testing.T, change func(c *Config)) *node {
