@@ -40,12 +40,15 @@ type crowd struct {
 // crowdPatience bounds each exchange of a crowd's client, which may be with a node that stands still.
 const crowdPatience = 12 * time.Second
 
-// startCrowd lets a crowd loose on the nodes of a fleet.
-func startCrowd(t testing.TB, f *fleet, name string, rng *rand.Rand) *crowd {
+// startCrowd lets a crowd loose on nodes of a fleet, on all of them if none are named.
+func startCrowd(t testing.TB, f *fleet, name string, rng *rand.Rand, nodes ...*node) *crowd {
 	t.Helper()
+	if len(nodes) == 0 {
+		nodes = f.nodes
+	}
 	c := &crowd{
 		t: t, name: name, history: newHistory(), pace: 20 * time.Millisecond, ended: make(chan struct{}),
-		nodes: slices.Clone(f.nodes), seeds: rand.New(rand.NewPCG(rng.Uint64(), 3)),
+		nodes: slices.Clone(nodes), seeds: rand.New(rand.NewPCG(rng.Uint64(), 3)),
 	}
 	for i := range 2 {
 		c.banks = append(c.banks, newBank(c.key("bank", i)))

@@ -61,6 +61,9 @@ func (n *node) launch() *process {
 	p := launch(n.t, line[0], line[1:]...)
 	n.mu.Lock()
 	n.process, n.resp, n.grpc = p, "", ""
+	if n.host != "" {
+		n.resp, n.grpc = resp, grpc // where it will be: clients may be there before the doors are open
+	}
 	n.mu.Unlock()
 	return p
 }
@@ -143,7 +146,7 @@ func (n *node) dial(t testing.TB, token string) *grpc.ClientConn {
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(
 			grpc.MaxCallRecvMsgSize(messageBytesMax), grpc.MaxCallSendMsgSize(messageBytesMax)),
-		grpc.WithDisableRetry(),
+		grpc.WithDisableRetry(), grpc.WithNoProxy(),
 	}
 	if token != "" {
 		options = append(options, grpc.WithPerRPCCredentials(bearer(token)))
