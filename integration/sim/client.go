@@ -25,6 +25,7 @@ type line struct {
 
 // submission is what a client has sent and waits for.
 type submission struct {
+	node   *node
 	lines  []line
 	reply  []byte // what has been answered so far
 	ended  bool
@@ -42,8 +43,9 @@ func (n *node) send(lines []line) *submission {
 		}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &submission{lines: lines, resume: make(chan struct{}), cancel: cancel}
+	s := &submission{node: n, lines: lines, resume: make(chan struct{}), cancel: cancel}
 	session := command.NewSession(1, sessionHost{n, auth.Off()}, "peer", "local")
+	session.Stale = n.plant == readsStale
 	go func() {
 		for done := 0; done < len(calls); {
 			part := command.NewReply(2, nil)

@@ -3,7 +3,6 @@ package sim
 import (
 	"errors"
 	"os"
-	"path/filepath"
 	"syscall"
 
 	"github.com/primatomic/primatomic/internal/vfs"
@@ -20,6 +19,7 @@ type disk struct {
 	files       *vfs.Mem
 	checkpoints string
 
+	full bool
 	// What is going to go wrong; one thing at a time.
 	powerIn int // operations that change something until the power fails; 0: never
 	badSync bool
@@ -36,7 +36,7 @@ func newDisk(seed uint64, checkpoints string) *disk {
 
 // use makes files the disk's content, with no fault ahead.
 func (d *disk) use(files *vfs.Mem) {
-	*d = disk{files: files, checkpoints: d.checkpoints}
+	*d = disk{files: files, checkpoints: d.checkpoints, full: d.full}
 	files.SetHook(d.operation)
 }
 
@@ -92,24 +92,8 @@ func (d *disk) twin(checkpoints string) (*disk, error) {
 }
 
 func copyDirectory(to, from string) error {
-	if err := os.MkdirAll(to, 0o755); err != nil {
+	if err := os.MkdirAll(from, 0o755); err != nil { // it may not have been made yet
 		return err
 	}
-	entries, err := os.ReadDir(from)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		data, err := os.ReadFile(filepath.Join(from, e.Name()))
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(filepath.Join(to, e.Name()), data, 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
+	return os.CopyFS(to, os.DirFS(from))
 }

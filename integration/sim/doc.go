@@ -1,11 +1,13 @@
-// Package sim runs the code that ships - store, raft host, log - in one process with a virtual clock and
-// disk, and decides by a seed what happens next: whose turn it is, what clients ask, when the power
-// fails. It then holds everything that clients were told against what the log has kept.
+// Package sim runs the code that ships - store, raft host, log, checkpoints, catching up - of one, three or five
+// nodes in one process with virtual clocks, disks and network, and decides by a seed what happens next: whose turn it
+// is, which letter arrives, what clients ask, when the power of a node fails. It then holds everything that clients
+// were told against what the log has kept, and the nodes against each other.
 //
 // The nouns:
 //
 //   - world: one run. A seed gives its options and every choice after them.
-//   - node: a disk that stays and a process that comes and goes.
+//   - node: a disk that stays, a clock, and a process that comes and goes.
+//   - network: links between nodes, which keep order, lose, are cut and end; and play tricks with messages of raft.
 //   - client: a connection, with at most one submission on its way.
 //   - history: every call with its answer; check says what in it cannot be.
 //   - plant: a bug put in on purpose, to show that check finds it.
@@ -15,6 +17,5 @@
 // can. So a seed always gives the same run; the trace tells which.
 //
 // Caveats: checkpoints are real files, because bbolt needs mmap; they survive a power failure whole or
-// as the rubbish of an unfinished one. There is one node; more of them need a network between their
-// transports, and a world that picks among their actors.
+// as the rubbish of an unfinished one. The voters stay the same, and the network is none of raft/transport.
 package sim

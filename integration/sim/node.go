@@ -20,10 +20,14 @@ const theGroup raft.GroupID = 1
 type node struct {
 	id      uint64
 	disk    *disk
-	clock   clock.Clock
+	clock   *clock.Fake
+	rate    float64 // of its clock, by true time
+	asleep  int     // until this step the process stands still
 	options *options
 	plant   plant
-	process uint64 // number of starts
+	voters  []raft.ReplicaID
+	network *network // nil: it is alone, or a twin
+	process uint64   // number of starts
 
 	up    bool
 	fatal error // what has ended the process
@@ -33,11 +37,15 @@ type node struct {
 	store *store.Store
 }
 
+func (n *node) replica() raft.ReplicaID { return raft.ReplicaID(n.id) }
+
 // start brings a process up on the disk.
 func (n *node) start() error {
-	n.process++
+	if n.process++; n.plant == reusesOrigins {
+		n.process = 1
+	}
 	n.up, n.fatal = false, nil
-	founding, err := raft.Founding(raft.ReplicaID(n.id))
+	founding, err := raft.Founding(n.voters...)
 	if err != nil {
 		return err
 	}
@@ -57,10 +65,18 @@ func (n *node) start() error {
 	limits := store.DefaultLimits()
 	limits.CheckpointBytesMin = n.options.checkpointBytes
 	limits.MemoryBytesMax = n.options.memoryBytes
-	n.store, err = store.Open(store.Options{
+	limits.DigestInterval = n.options.digestInterval
+	mark := recovery.Groups[theGroup].Snapshot
+	o := store.Options{
 		Group: theGroup, Dir: n.disk.checkpoints, Node: n.id, Process: n.process, Clock: n.clock,
 		Logger: logger, Limits: limits, Seed: n.process, Fatal: fatal,
-	}, founding, [16]byte{3})
+		Mark: store.Mark{Index: raft.Index(mark.Index), Term: raft.Term(mark.Term)},
+	}
+	var transport raft.Transport
+	if n.network != nil {
+		transport, o.Courier, o.Bulk = raftEnd{n}, packetEnd{n}, bulkEnd{n}
+	}
+	n.store, err = store.Open(o, founding, [16]byte{3})
 	if err != nil {
 		return fmt.Errorf("open the store: %w", err)
 	}
@@ -73,6 +89,7 @@ func (n *node) start() error {
 	}
 	n.host, err = raft.NewHost(raft.HostConfig{
 		Log: n.plant.log(l), Clock: n.clock, Logger: logger, Process: n.process, Fatal: fatal,
+		Transport: transport,
 	})
 	if err != nil {
 		return err
@@ -81,6 +98,7 @@ func (n *node) start() error {
 		ID: theGroup, Replica: raft.ReplicaID(n.id), Applied: index, AppliedTerm: term, ConfState: conf,
 		Charter: n.store.Charter(), HardState: hard,
 		StateMachine: n.plant.machine(n.store, n.process), Proposer: n.store.Proposer(),
+		Source: n.store, Fetcher: n.store, Limits: raft.Limits{TailBytes: n.options.tailBytes},
 	})
 	if err != nil {
 		return err

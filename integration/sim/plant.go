@@ -15,7 +15,16 @@ const (
 	appliesTwice   plant = "an entry is applied twice"
 	skipsInReplay  plant = "an entry is skipped after a restart"
 	callsItRefused plant = "a call whose outcome is unknown is said not to be applied"
+	forwardsTwice  plant = "what a node forwards to the leader arrives twice"
+	readsStale     plant = "reads ask nobody"
+	reusesOrigins  plant = "a process begins with the sequences of the one before"
+	forgets        plant = "a node comes back under its id with an empty disk"
 )
+
+// plants are all of them.
+var plants = []plant{
+	syncsNothing, appliesTwice, skipsInReplay, callsItRefused, forwardsTwice, readsStale, reusesOrigins, forgets,
+}
 
 // log puts the plant under the raft host.
 func (p plant) log(l raft.Log) raft.Log {

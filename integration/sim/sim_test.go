@@ -3,6 +3,7 @@ package sim
 import (
 	"flag"
 	"testing"
+	"testing/cryptotest"
 	"testing/synctest"
 )
 
@@ -16,6 +17,7 @@ var (
 func run(t *testing.T, seed uint64, p plant) (w *world, err error) {
 	t.Helper()
 	dir := t.TempDir()
+	cryptotest.SetGlobalRandom(t, seed)
 	synctest.Test(t, func(*testing.T) { w, err = runWorld(seed, dir, p) })
 	return w, err
 }
@@ -55,7 +57,7 @@ func TestSameSeedSameRun(t *testing.T) {
 
 // TestPlantedBugsAreFound: the checks are no theatre.
 func TestPlantedBugsAreFound(t *testing.T) {
-	for _, p := range []plant{syncsNothing, appliesTwice, skipsInReplay, callsItRefused} {
+	for _, p := range plants {
 		t.Run(string(p), func(t *testing.T) {
 			for seed := uint64(1); seed <= 30; seed++ {
 				if _, err := run(t, seed, p); err != nil {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing/synctest"
 	"time"
@@ -16,52 +17,22 @@ import (
 	"github.com/primatomic/primatomic/wal"
 )
 
-// options are what a seed gives a whole run, so that each run is much of some things and nothing of others.
-type options struct {
-	steps           int
-	clients         int
-	segmentBytes    int64
-	checkpointBytes int64
-	memoryBytes     int64
-	large           bool // some values take many sectors
-	// How often, in a thousand steps.
-	ask, advance, stall, jump, power, powerSoon, badSync, short, fill, leave, restart int
-}
-
-func drawOptions(rng *rand.Rand) options {
-	some := func(most int) int { // nothing in half of the runs
-		return max(0, rng.IntN(2*most+1)-most)
-	}
-	o := options{
-		steps: 1500, clients: 1 + rng.IntN(6), segmentBytes: 16 << 10 << rng.IntN(3),
-		checkpointBytes: 1 << 50, large: rng.IntN(2) == 0,
-		ask: 50 + rng.IntN(300), advance: 20 + rng.IntN(100), stall: some(6), jump: some(10),
-		power: some(6), powerSoon: some(10), badSync: some(4), short: some(4), fill: some(10), leave: some(10),
-		restart: some(4),
-	}
-	if rng.IntN(2) == 0 {
-		o.checkpointBytes = int64(1000 << rng.IntN(6))
-	}
-	if rng.IntN(4) == 0 {
-		o.memoryBytes = 2000 + int64(500<<rng.IntN(6))
-	}
-	return o
-}
-
 // world is one run.
 type world struct {
 	rng     *rand.Rand
 	options options
 	dir     string // for checkpoints
 	dirs    int
-	clock   *clock.Fake
-	node    *node
+	clock   *clock.Fake // true time
+	nodes   []*node
+	network *network
 	asker   asker
 	history history
 	waiting []*submission
 	now     int  // steps
-	full    bool // the disk
 	mending bool // no more faults
+
+	leaders map[raft.Term]raft.ReplicaID // who has been seen to lead a term
 
 	starts, checks, checkpoints int
 	trace                       uint64 // hash of all that happened
@@ -72,21 +43,39 @@ var epoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 // runWorld runs a seed in the bubble it is called in; dir is its own.
 func runWorld(seed uint64, dir string, p plant) (*world, error) {
 	rng := rand.New(rand.NewPCG(seed, 7))
-	w := &world{rng: rng, options: drawOptions(rng), dir: dir, clock: clock.NewFake(epoch)}
-	w.history.exact = w.options.jump == 0
-	w.asker = asker{rng: rng, history: &w.history, large: w.options.large}
-	w.node = &node{
-		id: 1, disk: newDisk(rng.Uint64(), w.directory()), clock: w.clock, options: &w.options, plant: p,
+	w := &world{
+		rng: rng, options: drawOptions(rng), dir: dir, clock: clock.NewFake(epoch),
+		leaders: map[raft.Term]raft.ReplicaID{},
+	}
+	o := &w.options
+	w.history.exact = o.jump == 0 && o.skew == 0
+	w.asker = asker{rng: rng, history: &w.history, large: o.large}
+	var voters []raft.ReplicaID
+	for id := 1; id <= o.nodes; id++ {
+		voters = append(voters, raft.ReplicaID(id))
+	}
+	if o.nodes > 1 {
+		w.network = newNetwork()
+	}
+	for _, id := range voters {
+		w.nodes = append(w.nodes, &node{
+			id: uint64(id), disk: newDisk(rng.Uint64(), w.directory()), clock: clock.NewFake(epoch),
+			rate: 1 + o.skew*rng.Float64(), options: o, plant: p, voters: voters, network: w.network,
+		})
 	}
 	err := w.run()
-	w.abandon()
-	w.node.die()
+	err = errors.Join(err, w.abandon(w.nodes...))
+	for _, n := range w.nodes {
+		n.die()
+	}
 	return w, err
 }
 
 func (w *world) run() error {
-	if err := w.start(); err != nil {
-		return err
+	for _, n := range w.nodes {
+		if err := w.start(n); err != nil {
+			return err
+		}
 	}
 	for w.now = 1; w.now < w.options.steps; w.now++ {
 		if err := w.step(); err != nil {
@@ -105,21 +94,51 @@ func (w *world) directory() string {
 	return filepath.Join(w.dir, fmt.Sprint(w.dirs))
 }
 
+// any returns one of the nodes.
+func (w *world) any() *node { return w.nodes[w.rng.IntN(len(w.nodes))] }
+
 // step does one thing and looks what came of it.
 func (w *world) step() error {
 	if err := w.act(); err != nil {
 		return err
 	}
 	synctest.Wait()
-	if w.node.fatal != nil || w.node.disk.after != nil {
-		return w.crash()
+	for _, n := range w.nodes {
+		if n.fatal != nil || n.disk.after != nil {
+			if err := w.crash(n); err != nil {
+				return err
+			}
+		}
+	}
+	if w.now%16 == 0 {
+		if err := w.look(); err != nil {
+			return err
+		}
 	}
 	return w.listen()
 }
 
+// look checks what must hold of the nodes at any time.
+func (w *world) look() error {
+	for _, n := range w.nodes {
+		s := n.group.Status()
+		if reason, yes := n.store.Quarantined(); yes {
+			return fmt.Errorf("node %d is in quarantine: %s", n.id, reason)
+		}
+		if s.Role != raft.RoleLeader {
+			continue
+		}
+		if other, known := w.leaders[s.Term]; known && other != s.Replica {
+			return fmt.Errorf("nodes %d and %d lead term %d", other, n.id, s.Term)
+		}
+		w.leaders[s.Term] = s.Replica
+	}
+	return nil
+}
+
 // act chooses what happens.
 func (w *world) act() error {
-	o, d := &w.options, w.node.disk
+	o, d := &w.options, w.any().disk
 	at := w.rng.IntN(1000)
 	chosen := func(weight int) bool {
 		at -= weight
@@ -128,16 +147,16 @@ func (w *world) act() error {
 	switch {
 	case chosen(o.ask):
 		if len(w.waiting) < o.clients {
-			w.waiting = append(w.waiting, w.node.send(w.asker.ask(w.now, w.clock.Now())))
+			w.waiting = append(w.waiting, w.any().send(w.asker.ask(w.now, w.clock.Now())))
 		}
 	case chosen(o.advance):
-		w.clock.Advance(time.Duration(w.rng.IntN(20_000)) * time.Microsecond)
+		w.advance(time.Duration(w.rng.IntN(20_000)) * time.Microsecond)
 	case chosen(o.stall):
-		w.clock.Advance(time.Duration(w.rng.IntN(3000)) * time.Millisecond)
+		w.advance(time.Duration(w.rng.IntN(3000)) * time.Millisecond)
 	case chosen(o.jump):
-		w.clock.Jump(time.Duration(w.rng.IntN(2000)-1000) * time.Millisecond)
+		w.any().clock.Jump(time.Duration(w.rng.IntN(2000)-1000) * time.Millisecond)
 	case chosen(o.power):
-		return w.crash()
+		return w.crash(w.any())
 	case chosen(o.powerSoon):
 		d.powerIn = 1 + w.rng.IntN(20)
 	case chosen(o.badSync):
@@ -145,22 +164,107 @@ func (w *world) act() error {
 	case chosen(o.short):
 		d.short = true
 	case chosen(o.fill):
-		if w.full = !w.full; w.full {
-			d.files.SetFree(int64(w.rng.IntN(8 << 10)))
-		} else {
-			d.files.SetFree(-1)
-		}
+		w.fill(d)
 	case chosen(o.leave):
 		if len(w.waiting) > 0 {
 			w.waiting[w.rng.IntN(len(w.waiting))].cancel()
 		}
 	case chosen(o.restart):
-		return w.restart()
+		return w.restart(w.any())
+	case chosen(o.pause):
+		w.any().asleep = w.now + w.rng.IntN(w.options.steps/4)
+	case w.network != nil && chosen(o.network):
+		w.disturb()
 	default:
-		actors := w.node.host.Actors()
-		actors[w.rng.IntN(len(actors))].Turn()
+		return w.turn()
 	}
 	return nil
+}
+
+// fill makes a disk full, or a full one empty again.
+func (w *world) fill(d *disk) {
+	if d.full = !d.full; d.full {
+		d.files.SetFree(int64(w.rng.IntN(8 << 10)))
+	} else {
+		d.files.SetFree(-1)
+	}
+}
+
+// disturb does something to the network.
+func (w *world) disturb() {
+	a, b := w.any(), w.any()
+	switch w.rng.IntN(6) {
+	case 0:
+		w.network.disconnect(a.replica(), b.replica())
+	case 1: // a and b, one way or both
+		both := w.rng.IntN(2) == 0
+		w.network.each(a.replica(), b.replica(), func(r route, l *link) {
+			l.cut = l.cut || both || r.from == a.replica()
+		})
+	case 2: // a from all, one way or both
+		in, out := w.rng.IntN(3) > 0, w.rng.IntN(3) > 0
+		w.network.each(a.replica(), 0, func(r route, l *link) {
+			l.cut = l.cut || in && r.to == a.replica() || out && r.from == a.replica()
+		})
+	case 3:
+		w.network.each(a.replica(), b.replica(), func(_ route, l *link) { l.down, l.letters = true, nil })
+	default:
+		w.network.heal()
+	}
+}
+
+// turn lets one actor that has something to do go on, or one letter arrive.
+func (w *world) turn() error {
+	if w.network != nil && w.rng.IntN(2) == 0 {
+		if busy := w.network.busy(); len(busy) > 0 {
+			return w.deliver(busy[w.rng.IntN(len(busy))])
+		}
+	}
+	from := w.rng.IntN(len(w.nodes))
+	for i := range w.nodes {
+		n := w.nodes[(from+i)%len(w.nodes)]
+		if n.asleep > w.now && !w.mending {
+			continue
+		}
+		actors := n.host.Actors()
+		first := w.rng.IntN(len(actors))
+		for j := range actors {
+			if actors[(first+j)%len(actors)].Turn() {
+				return nil
+			}
+		}
+	}
+	if w.network != nil { // everybody waits for time to pass
+		w.advance(time.Duration(1+w.rng.IntN(20)) * time.Millisecond)
+	}
+	return nil
+}
+
+// deliver lets the next letter of a link arrive, or plays a trick with it.
+func (w *world) deliver(r route) error {
+	to := w.nodes[r.to-1]
+	switch {
+	case w.mending:
+	case to.asleep > w.now:
+		return nil
+	case w.options.tricks > 0 && w.rng.IntN(1000) < w.options.tricks:
+		w.network.trick(r, w.rng)
+		return nil
+	}
+	l, arrives := w.network.take(r)
+	if !arrives {
+		return nil
+	}
+	return to.receive(r, l)
+}
+
+// advance lets time pass, by everybody's clock.
+func (w *world) advance(d time.Duration) {
+	w.clock.Advance(d)
+	for _, n := range w.nodes {
+		n.clock.Advance(time.Duration(float64(d) * n.rate))
+		synctest.Wait()
+	}
 }
 
 // listen takes the answers of those who have theirs.
@@ -172,7 +276,7 @@ func (w *world) listen() error {
 			continue
 		}
 		s.cancel()
-		w.note(s.reply)
+		w.note(s)
 		if err := s.settle(w.now, w.clock.Now()); err != nil {
 			return err
 		}
@@ -181,17 +285,22 @@ func (w *world) listen() error {
 	return nil
 }
 
-func (w *world) note(b []byte) {
+func (w *world) note(s *submission) {
 	h := fnv.New64a()
-	fmt.Fprint(h, w.trace, w.now, w.node.process)
-	h.Write(b)
+	fmt.Fprint(h, w.trace, w.now, s.node.id, s.node.process)
+	h.Write(s.reply)
 	w.trace = h.Sum64()
 }
 
-// abandon ends all connections: what was answered was answered, all else stays unknown.
-func (w *world) abandon() error {
+// abandon ends all connections to nodes: what was answered was answered, all else stays unknown.
+func (w *world) abandon(nodes ...*node) error {
 	var failed error
+	left := w.waiting[:0]
 	for _, s := range w.waiting {
+		if !slices.Contains(nodes, s.node) {
+			left = append(left, s)
+			continue
+		}
 		reply := s.reply
 		s.cancel()
 		synctest.Wait()
@@ -199,149 +308,82 @@ func (w *world) abandon() error {
 		s.reply = reply
 		failed = errors.Join(failed, s.settle(w.now, w.clock.Now()))
 	}
-	w.waiting = nil
+	w.waiting = left
 	return failed
 }
 
-// crash ends the process without warning and brings the node up again.
-func (w *world) crash() error {
+// crash ends a process without warning and brings the node up again.
+func (w *world) crash(n *node) error {
+	if n.fatal != nil && !w.excused(n, n.fatal) {
+		return fmt.Errorf("node %d: %w", n.id, n.fatal)
+	}
 	directory := w.directory()
-	if err := w.node.disk.powerFails(directory); err != nil {
+	if err := n.disk.powerFails(directory); err != nil {
 		return err
 	}
-	if err := w.abandon(); err != nil {
+	if err := w.abandon(n); err != nil {
 		return err
 	}
-	w.checkpoints += int(min(1, w.node.store.LastCheckpoint().Index))
-	w.node.die()
+	w.checkpoints += int(min(1, n.store.LastCheckpoint().Index))
+	n.die()
+	if w.network != nil {
+		w.network.breaks(n.replica())
+	}
+	if n.plant == forgets && w.network != nil {
+		n.disk = newDisk(w.rng.Uint64(), w.directory())
+	}
 	if !w.mending && w.rng.IntN(4) == 0 {
-		w.node.disk.powerIn = 1 + w.rng.IntN(30) // in the middle of the restart
+		n.disk.powerIn = 1 + w.rng.IntN(30) // in the middle of the restart
 	}
-	return w.start()
+	return w.start(n)
 }
 
-// restart stops the process in order and brings the node up again.
-func (w *world) restart() error {
-	if err := w.abandon(); err != nil {
+// restart stops a process in order and brings the node up again.
+func (w *world) restart(n *node) error {
+	if err := w.abandon(n); err != nil {
 		return err
 	}
-	switch err := w.node.stop(); {
+	err := n.stop()
+	if w.network != nil {
+		w.network.breaks(n.replica())
+	}
+	switch {
 	case err == nil:
-		return w.start()
-	case w.excused(err) || w.node.disk.after != nil:
-		return w.crash()
+		return w.start(n)
+	case w.excused(n, err) || n.disk.after != nil:
+		return w.crash(n)
 	default:
-		return fmt.Errorf("stop: %w", err)
+		return fmt.Errorf("stop node %d: %w", n.id, err)
 	}
 }
 
 // excused reports whether a disk that was made to fail explains an error.
-func (w *world) excused(err error) bool {
-	return w.full && (errors.Is(err, wal.ErrNoSpace) || errors.Is(err, syscall.ENOSPC)) ||
+func (w *world) excused(n *node, err error) bool {
+	return n.disk.full && (errors.Is(err, wal.ErrNoSpace) || errors.Is(err, syscall.ENOSPC)) ||
 		errors.Is(err, io.ErrShortWrite) || errors.Is(err, errPower) || errors.Is(err, syscall.EIO)
 }
 
-// start brings the node up, over failures if need be, and now and then holds it against a twin.
-func (w *world) start() error {
+// start brings a node up, over failures if need be, and now and then holds one that is alone against a twin.
+func (w *world) start(n *node) error {
 	for {
 		w.starts++
-		err := w.node.start()
+		err := n.start()
 		if err == nil {
 			break
 		}
-		if w.node.disk.after == nil && !w.excused(err) {
-			return fmt.Errorf("start: %w", err)
+		if n.disk.after == nil && !w.excused(n, err) {
+			return fmt.Errorf("start node %d: %w", n.id, err)
 		}
-		if err := w.node.disk.powerFails(w.directory()); err != nil {
+		if err := n.disk.powerFails(w.directory()); err != nil {
 			return err
 		}
-		if w.full && w.rng.IntN(2) == 0 {
-			w.full = false
-			w.node.disk.files.SetFree(-1)
+		if n.disk.full && w.rng.IntN(2) == 0 {
+			n.disk.full = false
+			n.disk.files.SetFree(-1)
 		}
 	}
-	if w.rng.IntN(3) > 0 {
+	if w.network != nil || w.rng.IntN(3) > 0 {
 		return nil
 	}
-	return w.settleAndCompare()
-}
-
-// settleAndCompare lets the node come to rest and replays its log beside it.
-func (w *world) settleAndCompare() error {
-	n := w.node
-	n.settle()
-	if n.fatal != nil || n.disk.after != nil {
-		return nil
-	}
-	status := n.group.Status()
-	if status.Applied != status.Last || status.Role != raft.RoleLeader || n.host.Stalled() {
-		return nil
-	}
-	digest, err := n.store.Verify()
-	if err != nil {
-		return err
-	}
-	d, err := n.disk.twin(w.directory())
-	if err != nil {
-		return err
-	}
-	d.files.SetFree(-1)
-	twin := &node{
-		id: n.id, disk: d, clock: n.clock, options: n.options, plant: n.plant, process: n.process + 1000,
-	}
-	if err := twin.start(); err != nil {
-		return fmt.Errorf("twin: %w", err)
-	}
-	defer twin.die()
-	replayed, err := twin.digestAt(status.Applied)
-	if err != nil {
-		return fmt.Errorf("twin: %w", err)
-	}
-	if replayed != digest {
-		return fmt.Errorf("a replay of the log up to %d gives another state", status.Applied)
-	}
-	w.checks++
-	return nil
-}
-
-// finish mends everything, waits for all answers, and reads every key: before a last power failure, after
-// it, and after a stop in order.
-func (w *world) finish() error {
-	w.mending, w.full = true, false
-	w.node.disk.files.SetFree(-1)
-	if err := w.crash(); err != nil {
-		return err
-	}
-	for _, again := range []func() error{w.crash, w.restart, func() error { return nil }} {
-		lines := w.asker.everything(w.now, w.clock.Now())
-		w.waiting = append(w.waiting, w.node.send(lines))
-		if err := w.rest(); err != nil {
-			return err
-		}
-		if err := w.settleAndCompare(); err != nil {
-			return err
-		}
-		w.now++
-		if err := again(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// rest lets time pass until every client has its answer.
-func (w *world) rest() error {
-	for range 1000 {
-		w.now++
-		w.node.settle()
-		if err := w.listen(); err != nil || w.node.fatal != nil {
-			return errors.Join(err, w.node.fatal)
-		}
-		if len(w.waiting) == 0 {
-			return nil
-		}
-		w.clock.Advance(10 * time.Millisecond)
-		synctest.Wait()
-	}
-	return fmt.Errorf("%d clients wait for ever", len(w.waiting))
+	return w.settleAndCompare(n)
 }

@@ -1,0 +1,68 @@
+package sim
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+// options are what a seed gives a whole run, so that each run is much of some things and nothing of others.
+type options struct {
+	nodes           int
+	steps           int
+	clients         int
+	segmentBytes    int64
+	checkpointBytes int64
+	tailBytes       int
+	memoryBytes     int64
+	digestInterval  time.Duration
+	large           bool    // some values take many sectors
+	skew            float64 // how much faster than true time the fastest clock may run
+	// How often, in a thousand steps.
+	ask, advance, stall, jump, power, powerSoon, badSync, short, fill, leave, restart, pause, network int
+	// How often, in a thousand letters.
+	tricks int
+}
+
+func drawOptions(rng *rand.Rand) options {
+	some := func(most int) int { // nothing in half of the runs
+		return max(0, rng.IntN(2*most+1)-most)
+	}
+	o := options{
+		nodes: 1, steps: 1500, clients: 1 + rng.IntN(6), segmentBytes: 16 << 10 << rng.IntN(3),
+		checkpointBytes: 1 << 50, large: rng.IntN(2) == 0,
+		ask: 50 + rng.IntN(300), advance: 20 + rng.IntN(100), stall: some(6), jump: some(10),
+		power: some(6), powerSoon: some(10), badSync: some(4), short: some(4), fill: some(10), leave: some(10),
+		restart: some(4),
+	}
+	if rng.IntN(2) == 0 {
+		o.checkpointBytes = int64(1000 << rng.IntN(6))
+	}
+	if rng.IntN(4) == 0 {
+		o.memoryBytes = 2000 + int64(500<<rng.IntN(6))
+	}
+	if rng.IntN(4) > 0 {
+		o.makeCluster(rng, some)
+	}
+	return o
+}
+
+// makeCluster makes options of one node those of several. Elections take time and messages, so faults are rarer.
+func (o *options) makeCluster(rng *rand.Rand, some func(int) int) {
+	o.nodes, o.steps = 3, 6000
+	if rng.IntN(4) == 0 {
+		o.nodes = 5
+	}
+	o.ask, o.advance, o.stall = 20+rng.IntN(100), rng.IntN(20), some(2)
+	o.power, o.powerSoon, o.badSync, o.short = some(3), some(3), some(2), some(2)
+	o.fill, o.restart, o.pause, o.network = some(3), some(2), some(3), some(12)
+	o.tricks = some(60)
+	if rng.IntN(2) == 0 {
+		o.skew = 0.15
+	}
+	if rng.IntN(2) == 0 {
+		o.digestInterval = time.Duration(50+rng.IntN(500)) * time.Millisecond
+	}
+	if rng.IntN(2) == 0 {
+		o.tailBytes = 1 + rng.IntN(8<<10)
+	}
+}

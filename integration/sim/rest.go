@@ -1,0 +1,155 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"testing/synctest"
+	"time"
+
+	"github.com/primatomic/primatomic/raft"
+)
+
+// settleAndCompare lets the node come to rest and replays its log beside it.
+func (w *world) settleAndCompare(n *node) error {
+	n.settle()
+	if n.fatal != nil || n.disk.after != nil {
+		return nil
+	}
+	status := n.group.Status()
+	if status.Applied != status.Last || status.Role != raft.RoleLeader || n.host.Stalled() {
+		return nil
+	}
+	digest, err := n.store.Verify()
+	if err != nil {
+		return err
+	}
+	d, err := n.disk.twin(w.directory())
+	if err != nil {
+		return err
+	}
+	d.files.SetFree(-1)
+	twin := &node{
+		id: n.id, disk: d, clock: n.clock, options: n.options, plant: n.plant,
+		voters: n.voters, process: n.process + 1000,
+	}
+	if err := twin.start(); err != nil {
+		return fmt.Errorf("twin: %w", err)
+	}
+	defer twin.die()
+	replayed, err := twin.digestAt(status.Applied)
+	if err != nil {
+		return fmt.Errorf("twin: %w", err)
+	}
+	if replayed != digest {
+		return fmt.Errorf("a replay of the log up to %d gives another state", status.Applied)
+	}
+	w.checks++
+	return nil
+}
+
+// compare lets all nodes come to rest and holds their states against each other.
+func (w *world) compare() error {
+	if w.network == nil {
+		return w.settleAndCompare(w.nodes[0])
+	}
+	var same [32]byte
+	for i, n := range w.nodes {
+		digest, err := n.store.Verify()
+		if err != nil {
+			return fmt.Errorf("node %d: %w", n.id, err)
+		}
+		if i == 0 {
+			same = digest
+		}
+		if digest != same {
+			return fmt.Errorf("nodes 1 and %d have applied the same and differ", n.id)
+		}
+	}
+	w.checks++
+	return w.look()
+}
+
+// finish mends everything, waits for all answers, and reads every key: before a last power failure, after
+// it, and after a stop in order.
+func (w *world) finish() error {
+	w.mending = true
+	if w.network != nil {
+		w.network.heal()
+	}
+	for _, n := range w.nodes {
+		n.disk.full = false
+		n.disk.files.SetFree(-1)
+		if err := w.crash(n); err != nil {
+			return err
+		}
+	}
+	for _, again := range []func(*node) error{w.crash, w.restart, nil} {
+		w.waiting = append(w.waiting, w.any().send(w.asker.everything(w.now, w.clock.Now())))
+		if err := w.rest(); err != nil {
+			return err
+		}
+		if err := w.compare(); err != nil {
+			return err
+		}
+		w.now++
+		for _, n := range w.nodes {
+			if again == nil {
+				break
+			}
+			if err := again(n); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// rest lets time pass until every client has its answer, and all nodes have applied the same.
+func (w *world) rest() error {
+	for range 2000 {
+		w.now++
+		if err := w.settle(); err != nil {
+			return err
+		}
+		if err := w.listen(); err != nil {
+			return err
+		}
+		if len(w.waiting) == 0 && w.even() {
+			return nil
+		}
+		w.advance(10 * time.Millisecond)
+	}
+	return fmt.Errorf("%d clients wait for ever", len(w.waiting))
+}
+
+// settle gives turns and delivers until nobody has anything to do.
+func (w *world) settle() error {
+	for worked := true; worked; {
+		worked = false
+		for _, n := range w.nodes {
+			if n.settle(); n.fatal != nil {
+				return n.fatal
+			}
+		}
+		if w.network == nil {
+			return nil
+		}
+		for _, r := range w.network.busy() {
+			worked = true
+			if err := w.deliver(r); err != nil {
+				return err
+			}
+			synctest.Wait()
+		}
+	}
+	return nil
+}
+
+// even reports whether all nodes have applied the whole log.
+func (w *world) even() bool {
+	last := w.nodes[0].group.Status().Last
+	return !slices.ContainsFunc(w.nodes, func(n *node) bool {
+		s := n.group.Status()
+		return s.Applied != last || s.Last != last
+	})
+}
