@@ -291,6 +291,9 @@ func (n *Node) remove(ctx context.Context, group Group, s *raft.Status, r raft.R
 		return refuse(Refused, "node %s is no member", ID(uint64(r)))
 	}
 	b := newBallot(s)
+	if err := b.majority(); err != nil {
+		return err
+	}
 	if containsReplica(b.voters, r) {
 		if err := b.mayRemove(r); err != nil && (!force || len(b.voters) == 1) {
 			return err

@@ -84,7 +84,8 @@ func (n *Node) askFounder(
 		case ctx.Err() != nil:
 			return
 		case err == nil:
-		case refused(err), errors.Is(err, ErrFlags), errors.Is(err, ErrWiped), errors.Is(err, errKeep):
+		case refused(err), errors.Is(err, ErrFlags), errors.Is(err, ErrWiped), errors.Is(err, ErrLeftBehind),
+			errors.Is(err, errKeep):
 			end(fmt.Errorf("founder %s: %w", other.Name, err))
 			return
 		case err.Error() != complaint:

@@ -17,6 +17,11 @@ var (
 	ErrWiped = errors.New("a founder cannot come back with an empty data directory: it may have voted, and could " +
 		"vote twice. Put its data directory back; if that is lost, remove the node from the cluster " +
 		"(`primatomic cluster remove`, or `replace`) and start a new one with --join and another --name")
+	// ErrLeftBehind says that others have founded a cluster that this node has given up before.
+	ErrLeftBehind = errors.New("this node has gone on without a founder that was lost, while others have founded the " +
+		"cluster with that one: if a majority of them runs, remove this node from the cluster, empty its data " +
+		"directory and let it --join under another --name; if not, nothing was ever written: empty the data " +
+		"directories of all founders and begin again")
 )
 
 // disk is a node together with its disk: what answers at an address.
@@ -141,10 +146,25 @@ type founding struct {
 	self    disk
 	list    list
 	reports map[string]list // what each other founder has reported last
+	// replacing are the founders at whose address there is another disk than the list has.
+	replacing map[string]*replacement
 }
 
+// replacement is a disk that is to come into a complete list in the place of another.
+type replacement struct {
+	disk
+	// heard counts the reports of the other founders since it was met.
+	heard map[string]int
+}
+
+// heardMin is how many reports of a founder prove that it had not sealed its list when a disk was met: the question
+// for the first one may have been answered before.
+const heardMin = 2
+
 func newFounding(name string, self disk, l list) *founding {
-	return &founding{name: name, self: self, list: l, reports: map[string]list{}}
+	return &founding{
+		name: name, self: self, list: l, reports: map[string]list{}, replacing: map[string]*replacement{},
+	}
 }
 
 // report is what a founder has answered at its address.
@@ -172,10 +192,22 @@ func (f *founding) hear(name string, r report) (changed bool, err error) {
 	if r.list.Sealed {
 		return f.adopt(name, &r.list)
 	}
-	if entry.disk != r.from {
-		if entry.disk != (disk{}) {
-			f.list.Round = max(f.list.Round, r.list.Round) + 1
+	for replaced, by := range f.replacing {
+		if replaced != name {
+			by.heard[name]++
 		}
+	}
+	switch entry.disk {
+	case r.from:
+		delete(f.replacing, name)
+	case disk{}:
+		entry.disk = r.from
+		changed = true
+	default:
+		if !f.mayReplace(name, r.from) {
+			return false, nil
+		}
+		f.list.Round = max(f.list.Round, r.list.Round) + 1
 		entry.disk = r.from
 		changed = true
 	}
@@ -191,10 +223,35 @@ func (f *founding) hear(name string, r report) (changed bool, err error) {
 	return changed, nil
 }
 
-// adopt seals the list that another founder has sealed.
+// mayReplace reports whether another disk at a founder's address may come into the list: as soon as all others have
+// said since that they have not sealed one. As long as there is one that has, and a cluster with that, it is heard of
+// here before the list becomes another.
+func (f *founding) mayReplace(name string, by disk) bool {
+	delete(f.reports, name)
+	r := f.replacing[name]
+	if r == nil || r.disk != by {
+		r = &replacement{by, map[string]int{}}
+		f.replacing[name] = r
+	}
+	for i := range f.list.Founders {
+		other := f.list.Founders[i].Name
+		if other != name && other != f.name && r.heard[other] < heardMin {
+			return false
+		}
+	}
+	delete(f.replacing, name)
+	return true
+}
+
+// adopt seals the list that another founder has sealed, unless this one has recorded a later one.
 func (f *founding) adopt(from string, sealed *list) (changed bool, err error) {
 	if entry := sealed.find(f.name); entry.disk != f.self {
 		return false, fmt.Errorf("%s has founded the cluster with another disk of %s: %w", from, f.name, ErrWiped)
+	}
+	later := f.list.Round > sealed.Round ||
+		f.list.Round == sealed.Round && f.list.complete() && !f.list.same(sealed)
+	if later {
+		return false, fmt.Errorf("%s: %w", from, ErrLeftBehind)
 	}
 	f.list = sealed.clone()
 	return true, nil

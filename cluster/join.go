@@ -178,13 +178,40 @@ func (n *Node) invite(ctx context.Context, addr string, replaces uint64) (Member
 	return *a.Invited, nil
 }
 
+// reachTimeout bounds the look whether a node is to be reached.
+const reachTimeout = time.Second
+
+// reach tells why a node that wants to join is not to be reached at the address that it gives; nil if it is. A member
+// at whose address nobody is, or another node, would get neither the log nor a vote.
+func (n *Node) reach(ctx context.Context, m *Member) error {
+	if err := m.check(); err != nil {
+		return refuse(Refused, "%v", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
+	defer cancel()
+	remote, _, err := n.ask(ctx, m.Peer, question{Hello: &struct{}{}})
+	there := disk{uint64(remote.Node), remote.Incarnation}
+	switch {
+	case errors.Is(err, transport.ErrSelf):
+		there = n.self
+	case err != nil:
+		return refuse(TryAgain, "the leader does not reach it at %s, the address that it gives for other nodes: %v",
+			m.Peer, err)
+	}
+	if there != m.disk() {
+		return refuse(Refused, "at %s, the address that it gives for other nodes, there is the node %s: two nodes "+
+			"cannot have one address", m.Peer, ID(there.Node))
+	}
+	return nil
+}
+
 // admit takes a node into the cluster, as its leader: as a learner. Who is one already is told again.
 func (n *Node) admit(ctx context.Context, group Group, origin disk, m Member) (answer, error) {
-	s := group.Status()
 	r := raft.ReplicaID(m.Node)
 	if err := n.settle(ctx, group, origin, m); err != nil {
 		return answer{}, err
 	}
+	s := group.Status()
 	if !inConfiguration(&s, r) {
 		if err := group.ProposeConfChange(ctx, raft.Change{Kind: raft.AddLearner, Replica: r}); err != nil {
 			return answer{}, verdictOf(err)

@@ -17,6 +17,8 @@ const (
 	// keepInterval is how often the node looks whether its peers are those of the configuration, and a leader whether
 	// a learner has caught up.
 	keepInterval = 50 * time.Millisecond
+	// keepPause is how long it waits before it tries again to keep what could not be kept.
+	keepPause = time.Second
 	// speakInterval is how often it looks whether the others know it as it is.
 	speakInterval = 250 * time.Millisecond
 	// lostAfter is how long no leader must be known before the node asks whether it still is a member.
@@ -37,6 +39,7 @@ func (n *Node) keepPeers() {
 		}
 		if err := n.syncPeers(&s); err != nil {
 			n.complain("the peers cannot be kept", err)
+			n.pause(n.ctx, keepPause)
 		}
 		n.pause(n.ctx, keepInterval)
 	}
@@ -86,10 +89,12 @@ func (n *Node) seat(ctx context.Context, group Group, s *raft.Status, r, old raf
 		return n.promote(ctx, group, s, r)
 	}
 	b := newBallot(s)
-	if containsReplica(b.voters, old) {
-		if err := b.mayReplace(old, r); err != nil {
-			return err
-		}
+	err := b.mayReplace(old, r)
+	if !containsReplica(b.voters, old) { // a learner: there will be a voter more
+		err = b.mayPromote()
+	}
+	if err != nil {
+		return err
 	}
 	if old == s.Replica {
 		return n.stepAside(ctx, group, s)
@@ -177,9 +182,12 @@ func (n *Node) complain(what string, err error) {
 func (n *Node) leaveForGood() {
 	n.mu.Lock()
 	told := n.record.Removed
-	next := n.record
-	next.Removed = true
-	err := n.keep(next, 0)
+	var err error
+	if !told {
+		next := n.record
+		next.Removed = true
+		err = n.keep(next, 0)
+	}
 	n.mu.Unlock()
 	if err != nil {
 		n.complain("it cannot be kept that this node was removed", err)

@@ -362,10 +362,13 @@ func (n *Node) pause(ctx context.Context, d time.Duration) {
 }
 
 // noteRefusal logs a question that was refused for good.
-func (n *Node) noteRefusal(from transport.Remote, why error) {
+func (n *Node) noteRefusal(from transport.Remote, q *question, why error) {
+	asks := ID(uint64(from.Node))
+	if q.Origin != nil {
+		asks = ID(q.Origin.Node)
+	}
 	text := why.Error()
-	if refused(why) && n.complaints.news(n.clock.Boot(), ID(uint64(from.Node))+text) {
-		n.logger.Warn("another node was refused",
-			slog.String("node", ID(uint64(from.Node))), slog.String("reason", text))
+	if refused(why) && n.complaints.news(n.clock.Boot(), asks+text) {
+		n.logger.Warn("another node was refused", slog.String("node", asks), slog.String("reason", text))
 	}
 }

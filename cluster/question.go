@@ -99,7 +99,7 @@ func (n *Node) introduced(from transport.Remote, data []byte) ([]byte, error) {
 	}
 	a, err := n.answer(from, &q)
 	if err != nil {
-		n.noteRefusal(from, err)
+		n.noteRefusal(from, &q, err)
 		a = answer{Refused: verdictOf(err)}
 	}
 	a.Version = questionVersion
@@ -166,6 +166,11 @@ func (n *Node) serve(ctx context.Context, q *question) (answer, error) {
 	group := n.joined()
 	if group == nil || group.Status().Role != raft.RoleLeader {
 		return answer{}, refuse(TryAgain, "this node does not lead")
+	}
+	if q.Join != nil { // before the lock, because it may take its time
+		if err := n.reach(ctx, q.Join); err != nil {
+			return answer{}, err
+		}
 	}
 	if !n.changing.TryLock() {
 		return answer{}, refuse(TryAgain, "another change of the members is under way")

@@ -45,9 +45,21 @@ func (b *ballot) reached(voters []raft.ReplicaID) int {
 	return reached
 }
 
+// majority tells why no change can be made at all: it takes a majority of the present voters. nil if there is one.
+func (b *ballot) majority() error {
+	if reached := b.reached(b.voters); reached < quorum(len(b.voters)) {
+		return refuse(Refused, "only %d of the %d voters are heard of, and without a majority nothing can be changed: "+
+			"bring the others back first", reached, len(b.voters))
+	}
+	return nil
+}
+
 // mayPromote tells why a learner must not become a voter; nil if it may. The newcomer counts as lost: if it were,
 // the others must still be a majority. A lone voter has no choice.
 func (b *ballot) mayPromote() error {
+	if err := b.majority(); err != nil {
+		return err
+	}
 	n := len(b.voters) + 1
 	reached := b.reached(b.voters)
 	switch {
@@ -76,6 +88,9 @@ func (b *ballot) mayRemove(victim raft.ReplicaID) error {
 
 // mayReplace tells why a voter's place must not be given to a learner; nil if it may.
 func (b *ballot) mayReplace(old, successor raft.ReplicaID) error {
+	if err := b.majority(); err != nil {
+		return err
+	}
 	after := slices.DeleteFunc(slices.Clone(b.voters), func(v raft.ReplicaID) bool { return v == old })
 	after = append(after, successor)
 	if reached := b.reached(after); reached < quorum(len(after)) {

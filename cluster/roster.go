@@ -114,9 +114,21 @@ func (n *Node) syncPeers(s *raft.Status) error {
 	members := slices.SortedFunc(maps.Values(known), func(a, b Member) int { return cmp.Compare(a.Node, b.Node) })
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if slices.Equal(members, n.peers) {
+	if !slices.Equal(members, n.peers) {
+		if err := n.setPeers(members, known); err != nil {
+			return err
+		}
+	}
+	if slices.Equal(members, n.record.Members) {
 		return nil
 	}
+	next := n.record
+	next.Members = members
+	return n.keep(next, 0)
+}
+
+// setPeers gives the transport its peers. The caller holds mu.
+func (n *Node) setPeers(members []Member, known map[uint64]Member) error {
 	for _, m := range n.peers {
 		if _, still := known[m.Node]; !still {
 			n.transport.RemovePeer(transport.NodeID(m.Node))
@@ -131,12 +143,7 @@ func (n *Node) syncPeers(s *raft.Status) error {
 		}
 	}
 	n.peers = members
-	if slices.Equal(members, n.record.Members) {
-		return nil
-	}
-	next := n.record
-	next.Members = members
-	return n.keep(next, 0)
+	return nil
 }
 
 // find returns the seat that people mean: by name, or by id.
