@@ -156,4 +156,10 @@ func TestFrontIsAMember(t *testing.T) {
 	if front := removed.front(); front == nil || front.ID != 1 {
 		t.Errorf("a removed node sends clients to %v", front)
 	}
+	fresh := Topology{Self: 1, Leader: 2, Members: []Member{
+		{ID: 1, Voter: true, RESP: Address{Port: 6379}}, {ID: 2, Voter: true, Connected: true},
+	}}
+	if front := fresh.front(); front == nil || front.ID != 1 {
+		t.Errorf("before it is known where the leader listens, clients are sent to %v", front)
+	}
 }

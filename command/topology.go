@@ -108,11 +108,11 @@ func (t *Topology) Voters() int {
 	return n
 }
 
-// front returns the member that clients are sent to: the leader. While none is known it is the node itself,
-// which passes commands on as soon as there is one; one without a vote names a voter that it has heard of.
-// It is nil only if there are no members.
+// front returns the member that clients are sent to: the leader. While none is known, or not yet where it listens, it
+// is the node itself, which passes commands on as soon as it can; one without a vote names a voter that it has heard
+// of. It is nil only if there are no members.
 func (t *Topology) front() *Member {
-	if leader := t.Member(t.Leader); leader != nil {
+	if leader := t.Member(t.Leader); leader != nil && leader.RESP.Known() {
 		return leader
 	}
 	self := t.Member(t.Self)
