@@ -75,7 +75,7 @@ func (n *Node) join(ctx context.Context) error {
 func isFinal(err error) bool {
 	for _, reason := range []error{
 		transport.ErrSecret, transport.ErrCertificate, transport.ErrVersion, transport.ErrRemoved,
-		transport.ErrIDUsed, transport.ErrSelf,
+		transport.ErrIDUsed, transport.ErrSelf, transport.ErrTLS,
 	} {
 		if errors.Is(err, reason) {
 			return true

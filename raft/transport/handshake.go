@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"crypto/tls"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -60,13 +61,29 @@ func (t *Transport) dialHandshake(
 			secure := tls.Client(conn, c)
 			conn = secure
 			if err := secure.HandshakeContext(context.Background()); err != nil {
-				return err
+				return plainAnswer(err)
 			}
 		}
 		theirs, err = t.dialSteps(conn, to, l)
 		return err
 	})
 	return conn, theirs, err
+}
+
+// plainAnswer turns the error of a TLS handshake into a refusal if the other side speaks this protocol without TLS.
+func plainAnswer(err error) error {
+	var strange tls.RecordHeaderError
+	if errors.As(err, &strange) && binary.LittleEndian.Uint32(strange.RecordHeader[:]) == stepMagic {
+		return &Refusal{Reason: ErrTLS, Detail: "the other one does not"}
+	}
+	return err
+}
+
+// writePlainRefusal tells a side that does not speak TLS, or one that does where it is not spoken: in the clear.
+func writePlainRefusal(plain net.Conn, err error) {
+	if errors.Is(err, ErrTLS) {
+		writeRefusal(plain, err)
+	}
 }
 
 func (t *Transport) dialSteps(conn net.Conn, to NodeID, l lane) (hello, error) {
@@ -118,6 +135,8 @@ func (t *Transport) acceptHandshake(conn net.Conn) (net.Conn, hello, error) {
 			secure := tls.Server(conn, t.config.TLSServer)
 			conn = secure
 			if err := secure.HandshakeContext(context.Background()); err != nil {
+				err = plainAnswer(err)
+				writePlainRefusal(plain, err)
 				return err
 			}
 		}
@@ -130,6 +149,7 @@ func (t *Transport) acceptHandshake(conn net.Conn) (net.Conn, hello, error) {
 func (t *Transport) acceptSteps(conn net.Conn) (hello, error) {
 	theirBytes, err := readStep(conn, stepHello)
 	if err != nil {
+		writePlainRefusal(conn, err)
 		return hello{}, err
 	}
 	theirs, err := decodeHello(theirBytes)

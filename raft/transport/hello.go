@@ -117,6 +117,9 @@ func readStep(r io.Reader, want step) ([]byte, error) {
 	if _, err := io.ReadFull(r, head[:]); err != nil {
 		return nil, err
 	}
+	if head[0] == tlsHandshake && head[1] == tlsMajor {
+		return nil, refuseTLS(r, &head)
+	}
 	size := int(binary.LittleEndian.Uint16(head[6:]))
 	if binary.LittleEndian.Uint32(head[:]) != stepMagic || head[5] != 0 || size > stepBodyMax {
 		return nil, ErrGarbage
@@ -137,6 +140,23 @@ func readStep(r io.Reader, want step) ([]byte, error) {
 		return nil, decodeRefusal(body)
 	}
 	return nil, fmt.Errorf("%w: step %d instead of %d", ErrGarbage, head[4], want)
+}
+
+// A TLS connection begins with a record: a type, a version of two bytes, a length of two.
+const (
+	tlsHeaderBytes = 5
+	tlsHandshake   = 22
+	tlsMajor       = 3
+)
+
+// refuseTLS refuses a connection that begins with TLS. It reads the first record to its end: bytes that were not read
+// would make the system forget the refusal that goes the other way.
+func refuseTLS(r io.Reader, head *[stepHeaderBytes]byte) error {
+	rest := int64(binary.BigEndian.Uint16(head[3:])) + tlsHeaderBytes - stepHeaderBytes
+	if _, err := io.CopyN(io.Discard, r, max(0, rest)); err != nil {
+		return err
+	}
+	return &Refusal{Reason: ErrTLS, Detail: "the one that dials does"}
 }
 
 // writeRefusal tells the other side why. Reasons that have no code are not told.

@@ -30,13 +30,15 @@ var (
 	ErrWrongNode = errors.New("transport: another node is at this address")
 	// ErrLane: the connection is for a purpose that is not served here, or comes from the wrong side.
 	ErrLane = errors.New("transport: connection is not wanted")
+	// ErrTLS: one side speaks TLS and the other does not.
+	ErrTLS = errors.New("transport: one side speaks TLS and the other does not")
 )
 
 // reasons are the refusals that are told to the other side. The position is the code on the wire, so it
 // never changes.
 var reasons = []error{
 	1: ErrVersion, 2: ErrCluster, 3: ErrSecret, 4: ErrCertificate, 5: ErrRemoved, 6: ErrUnknownPeer,
-	7: ErrSelf, 8: ErrIDUsed, 9: ErrStaleProcess, 10: ErrWrongNode, 11: ErrLane,
+	7: ErrSelf, 8: ErrIDUsed, 9: ErrStaleProcess, 10: ErrWrongNode, 11: ErrLane, 12: ErrTLS,
 }
 
 // Refusal is the error of a connection that was refused; errors.Is finds the reason.

@@ -257,6 +257,7 @@ func TestGarbageOnThePort(t *testing.T) {
 		"unknown step":    valid(99, nil),
 		"strange refusal": valid(stepRefusal, []byte{99, 'x'}),
 		"empty refusal":   valid(stepRefusal, nil),
+		"ssh":             []byte("SSH-2.0-OpenSSH_9.2\r\n"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := n.Status().Refused
@@ -467,6 +468,25 @@ func TestMutualTLS(t *testing.T) {
 				t.Fatal("connected")
 			}
 			b.RemovePeer(2)
+		})
+	}
+}
+
+// TestTLSOnOneSide: both sides know why they do not come together.
+func TestTLSOnOneSide(t *testing.T) {
+	ca := newAuthority(t)
+	secure := func(c *Config) { ca.secure(t, c, 4) }
+	for name, change := range map[string][2]func(c *Config){
+		"the one that dials": {secure, nil}, "the other one": {nil, secure},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, b := newNode(t, 1, change[0]), newNode(t, 3, change[1])
+			know(t, a, b)
+			a.Start()
+			b.Start()
+			poll(t, "both to know", func() bool {
+				return errors.Is(a.peerStatus(3).Raft.LastError, ErrTLS) && errors.Is(b.Status().LastRefusal, ErrTLS)
+			})
 		})
 	}
 }
