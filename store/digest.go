@@ -38,6 +38,7 @@ type digests struct {
 	// The log time at which the last one was ordered, as of the applied state, and whether it has changed since.
 	ordered atomic.Int64
 	changed atomic.Bool
+	busy    atomic.Bool // one is being made here
 
 	ctx     context.Context // ends when the node stops
 	cancel  context.CancelFunc
@@ -45,7 +46,6 @@ type digests struct {
 
 	mu      sync.Mutex
 	closed  bool    // nothing is begun any more; guarded by mu
-	busy    bool    // one is being made; guarded by mu
 	skipped uint64  // entries for which none was made, because one was being made; guarded by mu
 	made    digest  // the last one made here; guarded by mu
 	ballots ballots // guarded by mu
@@ -58,9 +58,10 @@ func newDigests(interval time.Duration, logTime int64) *digests {
 	return d
 }
 
-// dueAt returns the log time in ms from which a digest is due. One of a state that has not changed would say nothing.
+// dueAt returns the log time in ms from which a digest is due. One of a state that has not changed would say nothing,
+// and while this node is busy with one it could say nothing of the next.
 func (d *digests) dueAt() (ms int64, ok bool) {
-	return d.ordered.Load() + d.interval.Milliseconds(), d.interval > 0 && d.changed.Load()
+	return d.ordered.Load() + d.interval.Milliseconds(), d.interval > 0 && d.changed.Load() && !d.busy.Load()
 }
 
 // run begins work in the background, unless the node stops.
@@ -85,20 +86,13 @@ func (d *digests) stop() {
 
 // begin reports whether a digest may be made now, and reserves the right to.
 func (d *digests) begin() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.busy {
-		d.skipped++
-		return false
+	if d.busy.CompareAndSwap(false, true) {
+		return true
 	}
-	d.busy = true
-	return true
-}
-
-func (d *digests) end() {
 	d.mu.Lock()
-	d.busy = false
+	d.skipped++
 	d.mu.Unlock()
+	return false
 }
 
 // rest sleeps, and reports false when the node stops.
@@ -133,7 +127,8 @@ func (s *Store) noteDigest() {
 	snapshot, charter := s.state().Snapshot(), s.applied.Charter
 	made := digest{term: s.applied.Term, index: s.applied.Index}
 	began := d.run(func() {
-		defer d.end()
+		defer s.group.Notify() // the next one may be due
+		defer d.busy.Store(false)
 		defer snapshot.Close()
 		if sum, ok := s.hash(snapshot, charter); ok {
 			made.sum = sum
