@@ -22,14 +22,16 @@ type world struct {
 	stalled map[ReplicaID]time.Duration // until when the actors stand still; readers do not
 	// configured: voters become learners and back, one or two at a time.
 	configured bool
-	writes     []worldWrite
-	reads      []worldRead
-	next       uint64
-	floor      int  // what was seen or acknowledged up to now
-	effect     Term // the highest term that took a proposal or showed something
-	broken     string
+	// trimmed: replicas make checkpoints, keep little log behind them, and fetch each other's.
+	trimmed bool
+	writes  []worldWrite
+	reads   []worldRead
+	next    uint64
+	floor   int  // what was seen or acknowledged up to now
+	effect  Term // the highest term that took a proposal or showed something
+	broken  string
 	// tallies of a run, so that a test can tell that it has tested something
-	leasedReads, roundReads, acks, terms, transfers int
+	leasedReads, roundReads, acks, terms, transfers, installs int
 }
 
 type worldWrite struct {
@@ -101,8 +103,36 @@ func (w *world) run(d time.Duration, faults bool) {
 			w.act(w.nodes[w.order[i]])
 		}
 		w.clients()
+		if w.trimmed {
+			w.checkpoints()
+		}
 	}
 	w.cluster.check()
+}
+
+// trim restarts all replicas with vaults and short logs.
+func (w *world) trim() {
+	w.trimmed = true
+	for _, id := range w.order {
+		n := w.nodes[id]
+		n.checkpointed()
+		n.limits = Limits{RingBytes: 1024, TailBytes: 128}
+		n.founded = n.machine.clone()
+		n.restart(n.log.unsynced(), n.machine)
+	}
+}
+
+// checkpoints makes some, lets go of log, and brings what is asked for, sooner or later or not at all.
+func (w *world) checkpoints() {
+	if n := w.anyNode(); w.rng.IntN(50) == 0 && n.machine.applied > 1 {
+		n.compact()
+	}
+	for _, id := range w.order {
+		if n := w.nodes[id]; len(n.vault.asked) > 0 && w.rng.IntN(30) == 0 {
+			n.vault.lost = w.rng.IntN(4) == 0
+			w.fetch(n)
+		}
+	}
 }
 
 // deliverDue delivers what has travelled long enough.
@@ -262,7 +292,11 @@ func (w *world) fault() {
 	leader := w.cluster.leader()
 	switch kind := w.rng.IntN(12); {
 	case kind == 0:
-		n.restart(w.rng.IntN(n.log.unsynced()+1), n.machine.clone())
+		kept, state := w.rng.IntN(n.log.unsynced()+1), n.machine
+		if w.installs += state.installed; w.trimmed {
+			state = n.recovered(kept)
+		}
+		n.restart(kept, state.clone())
 		n.machine.tag = max(n.machine.tag, n.group.Status().Term)
 	case kind == 1:
 		w.stalled[n.replica] = w.now + time.Duration(w.rng.IntN(2500))*time.Millisecond
@@ -310,6 +344,9 @@ func TestLeasesUnderFaults(t *testing.T) {
 	for seed := first; seed <= last; seed++ {
 		w := newWorld(t, seed, noPlant)
 		w.configured = seed%2 == 0
+		if seed%4 < 2 {
+			w.trim()
+		}
 		w.run(15*time.Second, true)
 		clear(w.cuts)
 		w.run(8*time.Second, false)
@@ -325,9 +362,16 @@ func TestLeasesUnderFaults(t *testing.T) {
 		total.acks += w.acks
 		total.transfers += w.transfers
 		total.terms += int(w.effect)
+		total.installs += w.installs
+		for _, n := range w.nodes {
+			total.installs += n.machine.installed
+		}
 	}
-	t.Logf("%d reads under leases, %d by rounds, %d writes, %d terms, %d transfers",
-		total.leasedReads, total.roundReads, total.acks, total.terms, total.transfers)
+	t.Logf("%d reads under leases, %d by rounds, %d writes, %d terms, %d transfers, %d checkpoints installed",
+		total.leasedReads, total.roundReads, total.acks, total.terms, total.transfers, total.installs)
+	if *worldSeed == 0 && *worldSeeds >= 4 && total.installs == 0 {
+		t.Error("no checkpoint was installed")
+	}
 }
 
 // TestPlantsAreCaught shows that the world finds what it is there to find. It begins with seeds that
