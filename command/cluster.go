@@ -113,6 +113,9 @@ func (s *Session) nodeLine(t *Topology, m *Member) string {
 	} else if !m.Connected {
 		flags, link = flags+",fail?", "disconnected"
 	}
+	if m.Quarantined {
+		flags += ",fail"
+	}
 	if !addr.Known() {
 		flags += ",noaddr"
 	}
@@ -174,7 +177,7 @@ func clusterShards(_ context.Context, s *Session, _ *Call, r *Reply) {
 			role = "master"
 		}
 		switch {
-		case !m.Connected && m.ID != t.Self:
+		case !t.serves(m):
 			health = "fail"
 		case !m.Voter:
 			health = "loading"

@@ -117,7 +117,7 @@ func sentinelReplicas(_ context.Context, s *Session, _ *Call, r *Reply) {
 		}
 		n++
 		flags, link := "slave", "ok"
-		if m.ID != t.Self && !m.Connected {
+		if !t.serves(m) {
 			flags, link = "s_down,slave,disconnected", "err"
 		}
 		r.appendPairs(

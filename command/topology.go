@@ -67,6 +67,8 @@ type Member struct {
 	// Match is the index up to which the member certainly holds the log on disk; 0: not known here. A leader
 	// knows it of all members.
 	Match uint64
+	// Quarantined: its data is known here to be wrong. It votes and keeps the log, but serves no client.
+	Quarantined bool
 }
 
 // Address is where a node listens. An empty host stands for the one by which a client has reached the node.
@@ -86,6 +88,9 @@ func MemberID(id uint64) string { return fmt.Sprintf("%040x", id) }
 
 // Leads reports whether the node that tells is the leader.
 func (t *Topology) Leads() bool { return t.Leader != 0 && t.Leader == t.Self }
+
+// serves reports whether clients can be sent to a member.
+func (t *Topology) serves(m *Member) bool { return (m.Connected || m.ID == t.Self) && !m.Quarantined }
 
 // Member returns a member by its id, nil if there is none.
 func (t *Topology) Member(id uint64) *Member {
@@ -133,7 +138,7 @@ func (t *Topology) replicas() []*Member {
 	var list []*Member
 	for i := range t.Members {
 		m := &t.Members[i]
-		if m != front && m.Voter && m.RESP.Known() && (m.Connected || m.ID == t.Self) {
+		if m != front && m.Voter && m.RESP.Known() && t.serves(m) {
 			list = append(list, m)
 		}
 	}

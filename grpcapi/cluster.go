@@ -86,6 +86,8 @@ func member(answer command.Value) *primatomicv1.Member {
 			m.Connected = value.Int == 1
 		case "match":
 			m.MatchIndex = uint64(value.Int)
+		case "quarantined":
+			m.Quarantined = value.Int == 1
 		}
 	})
 	return m

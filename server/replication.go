@@ -136,6 +136,9 @@ func memberLine(t *command.Topology, m *command.Member, own raft.Role) string {
 		connected = 1
 	}
 	line := fmt.Sprintf("id=%s,name=%s,role=%s,peer=%s,connected=%d", memberText(m.ID), m.Name, role, m.Peer, connected)
+	if m.Quarantined {
+		line += ",quarantined=1"
+	}
 	if own == raft.RoleLeader {
 		line += fmt.Sprintf(",match=%d", m.Match)
 	}

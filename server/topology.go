@@ -27,6 +27,8 @@ type topology struct {
 	command.Membership
 	// roster returns the members as of a status of the group, by id.
 	roster func(raft.Status) []command.Member
+	// wrong returns the members whose data is known to be wrong, this node among them if its is; nil: nobody asks.
+	wrong func() []uint64
 
 	mu       sync.Mutex
 	majority electorate // guarded by mu
@@ -73,9 +75,16 @@ func (c *topology) Topology() command.Topology {
 
 // of makes the topology of a status.
 func (c *topology) of(s raft.Status) command.Topology {
+	members := c.roster(s)
+	if c.wrong != nil {
+		wrong := c.wrong()
+		for i := range members {
+			members[i].Quarantined = slices.Contains(wrong, members[i].ID)
+		}
+	}
 	return command.Topology{
 		Self: c.self, Leader: uint64(s.Leader), Term: uint64(s.Term), Log: c.log, TLS: c.tls,
-		Commit: uint64(s.Commit), Applied: uint64(s.Applied), Members: c.roster(s),
+		Commit: uint64(s.Commit), Applied: uint64(s.Applied), Members: members,
 		Lease: lease(s.Charter.Reads),
 	}
 }
@@ -150,6 +159,13 @@ func newTopology(c *core, config *Config, resp net.Addr) *topology {
 		t.Membership = membership{c.cluster}
 	}
 	own := clientAddress(cmp.Or(config.Cluster.AdvertiseRespAddr, resp.String()))
+	t.wrong = func() []uint64 {
+		wrong := c.store.DigestStatus().Wrong
+		if _, yes := c.store.Quarantined(); yes {
+			wrong = append(wrong, t.self)
+		}
+		return wrong
+	}
 	t.roster = func(s raft.Status) []command.Member { return roster(c.cluster.Roster(s), t.self, own) }
 	return t
 }

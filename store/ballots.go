@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/primatomic/primatomic/raft"
@@ -56,9 +57,6 @@ func (b *ballots) enter(node uint64, made digest, m membership, self uint64) fin
 	if !slices.Contains(all, node) {
 		return finding{}
 	}
-	if b.of == nil {
-		b.of, b.told = map[uint64][]digest{}, map[uint64]raft.Index{}
-	}
 	b.forget(all)
 	kept := slices.DeleteFunc(b.of[node], func(d digest) bool { return d.index == made.index })
 	if len(kept) == ballotsMax {
@@ -68,14 +66,25 @@ func (b *ballots) enter(node uint64, made digest, m membership, self uint64) fin
 	return b.judge(made.index, all, m, self)
 }
 
+// confess takes a node's own word that it is wrong. It reports whether that was not known.
+func (b *ballots) confess(node uint64, m membership) (first bool) {
+	all := m.all()
+	b.forget(all)
+	if _, known := b.told[node]; known || !slices.Contains(all, node) {
+		return false
+	}
+	b.told[node] = 0
+	return true
+}
+
 // forget drops who is no member any more.
 func (b *ballots) forget(all []uint64) {
-	for node := range b.of {
-		if !slices.Contains(all, node) {
-			delete(b.of, node)
-			delete(b.told, node)
-		}
+	if b.of == nil {
+		b.of, b.told = map[uint64][]digest{}, map[uint64]raft.Index{}
 	}
+	gone := func(node uint64) bool { return !slices.Contains(all, node) }
+	maps.DeleteFunc(b.of, func(node uint64, _ []digest) bool { return gone(node) })
+	maps.DeleteFunc(b.told, func(node uint64, _ raft.Index) bool { return gone(node) })
 }
 
 // judge compares what is known of one index.

@@ -254,6 +254,7 @@ func (b *batcher) idle() bool { return b.head == len(b.queue) }
 func (b *batcher) put(e *envelope, term raft.Term, r *run) {
 	w := waiter{run: r, op: r.taken, term: term, sent: b.sentAt}
 	sequence := b.store.waiters.add(w)
+	r.ops[r.taken].sequence = sequence
 	e.add(origin{b.store.node, b.store.process, sequence}, r.ops[r.taken].call)
 	b.last = append(b.last, sent{w, sequence})
 }

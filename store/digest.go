@@ -199,9 +199,8 @@ func (s *Store) compare(node uint64, made digest) {
 	f := s.digests.ballots.enter(node, made, members, s.node)
 	s.digests.mu.Unlock()
 	for _, peer := range f.wrong {
-		s.logger.Error("the state of a node differs from that of the majority, and it must not be trusted: remove it "+
-			"from the cluster, empty its data directory and let it join again as a new node",
-			"node", nodeName(peer), "index", made.index)
+		s.logger.Error("the state of a node differs from that of the majority, and it must not be trusted",
+			"node", nodeName(peer), "index", made.index, "help", quarantineHelp(peer))
 	}
 	if f.disputed {
 		s.logger.Error("the nodes' states differ and no majority agrees, so nobody can tell who is right: all go on. "+
@@ -220,15 +219,17 @@ type DigestStatus struct {
 	Agreed  raft.Index // the last one at which this node and a majority of the voters agreed; 0: none
 	// Disputed is the last one at which no majority can agree; 0: none.
 	Disputed raft.Index
-	// Wrong are other nodes whose last known digest differs from that of the majority, ascending.
+	// Wrong are other members whose last known digest differs from that of the majority, or that have said
+	// themselves that they are in quarantine, ascending.
 	Wrong []uint64
 }
 
 // DigestStatus returns what is known of the digests of the group's nodes.
 func (s *Store) DigestStatus() DigestStatus {
-	d := s.digests
+	d, members := s.digests, s.members()
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.ballots.forget(members.all())
 	return DigestStatus{
 		Made: d.made.index, Sum: d.made.sum, Skipped: d.skipped, Agreed: d.ballots.agree, Disputed: d.ballots.torn,
 		Wrong: slices.Sorted(maps.Keys(d.ballots.told)),

@@ -138,6 +138,7 @@ func (s *Store) collect(p *patience, r *run, start int) int {
 		n = s.sort(p, r, start)
 	}
 	if abandoned { // its writes may still come by
+		s.forget(r)
 		return n
 	}
 	select {
@@ -146,6 +147,16 @@ func (s *Store) collect(p *patience, r *run, start int) int {
 	}
 	s.recycle(r)
 	return n
+}
+
+// forget takes the writes of a run out of the waiters, which the batcher no longer has and nobody waits for any more.
+// What was sent to a leader and lost would stay among them for as long as it leads.
+func (s *Store) forget(r *run) {
+	for i := range r.ops {
+		if o := &r.ops[i]; o.sequence != 0 {
+			s.waiters.take(o.sequence)
+		}
+	}
 }
 
 // sort is collect for answers that are missing or not in order.

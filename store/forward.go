@@ -15,11 +15,12 @@ import (
 
 // foreign is calls of another node's clients that wait for this leader's log.
 type foreign struct {
-	node  uint64
-	term  raft.Term // for which they were sent
-	first uint64    // sequence of the first
-	count uint64
-	calls []byte
+	node    uint64
+	process uint64    // number of the node's process that sent them
+	term    raft.Term // for which they were sent
+	first   uint64    // sequence of the first
+	count   uint64
+	calls   []byte
 }
 
 // Forward sends what waits to the leader. See raft.Proposer.
@@ -78,7 +79,7 @@ func (b *batcher) packet(term raft.Term) (packet []byte, first, count uint64) {
 const foreignBytesMax = queueBytesMax
 
 // wellFormed looks through calls of another node before they go into the log, where every node would have to be
-// able to read them.
+// able to read them, and notes which process sent them.
 func (s *Store) wellFormed(f *foreign) bool {
 	var o opened
 	o.openChunk(f.calls)
@@ -87,7 +88,7 @@ func (s *Store) wellFormed(f *foreign) bool {
 			return false
 		}
 		if want.Process == 0 {
-			want.Process = o.origin.Process
+			want.Process, f.process = o.origin.Process, o.origin.Process
 		}
 		if o.origin != want || s.prepare(&o.call) != nil && o.call.Spec == nil {
 			return false
@@ -158,7 +159,7 @@ func (b *batcher) takeOlder(term raft.Term) (older []foreign) {
 func (s *Store) refuseForeign(list []foreign) {
 	for _, f := range list {
 		// One that is lost leaves the calls unknown, until an entry of a later term is applied.
-		_ = s.courier.Send(f.node, newPacket(nil, packetRefusal, uint64(f.term), f.count, f.first))
+		_ = s.courier.Send(f.node, newPacket(nil, packetRefusal, uint64(f.term), f.count, f.first, f.process))
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/primatomic/primatomic/raft"
@@ -201,13 +202,60 @@ func TestFollowerAsksForTick(t *testing.T) {
 	})
 }
 
+// A refusal of what a former process of the node has sent says nothing of this one's writes, though their sequences and
+// their term are the same.
+func TestRefusalOfAnotherProcess(t *testing.T) {
+	inTrio(t, 10, func(t *testing.T, c *trio) {
+		leader, f := c.leader(), c.followers()[0]
+		f.stop()
+		f.open()
+		c.advance(200 * time.Millisecond)
+		p := f.session().start("INCR n")
+		synctest.Wait()
+		for c.wire.packets == 0 {
+			c.turn(f)
+		}
+		first, term := f.store.waiters.first, leader.group.Status().Term
+		f.store.Receive(uint64(leader.id), newPacket(nil, packetRefusal, uint64(term), 1, first, f.process-1))
+		c.await(p)
+		expect(t, p.answers(t), ":1 ")
+		c.advance(time.Second)
+		expect(t, c.do(leader, "GET n"), "$1 1 ")
+	})
+}
+
+// Writes that were sent and lost leave nothing behind when their clients have given up, however long the leader stays.
+func TestLostForwardsAreForgotten(t *testing.T) {
+	inTrio(t, 11, func(t *testing.T, c *trio) {
+		leader, f := c.leader(), c.followers()[0]
+		f.store.limits.Deadline = 100 * time.Millisecond
+		term := leader.group.Status().Term
+		c.wire.lossy = true
+		for range 3 {
+			p := f.session().start("SET a 1", "GET a", "SET b 2")
+			c.await(p)
+			if got := p.answers(t); !strings.HasPrefix(got, uncertain) {
+				t.Fatalf("sent and lost: %s", got)
+			}
+		}
+		c.wire.lossy = false
+		if now := leader.group.Status().Term; now != term {
+			t.Fatalf("term %d after %d: the test shows nothing", now, term)
+		}
+		if ws := f.store.waiters; ws.first != ws.next {
+			t.Errorf("%d waiters are kept of calls that nobody waits for", ws.next-ws.first)
+		}
+		expect(t, c.do(f, "SET a 3", "GET a"), "+OK $1 3 ")
+	})
+}
+
 func FuzzReceive(f *testing.F) {
 	e := envelope{}
 	e.chunk(nil)
 	e.add(origin{2, 1, 1}, &calls("SET k v")[0])
 	f.Add(append(newPacket(nil, packetForward, 2, 1, 1), e.buf...))
-	f.Add(newPacket(nil, packetRefusal, 2, 1, 1))
-	f.Add(newPacket(nil, packetRefusal, 2, 1<<62, 1<<63))
+	f.Add(newPacket(nil, packetRefusal, 2, 1, 1, 1))
+	f.Add(newPacket(nil, packetRefusal, 2, 1<<62, 1<<63, 1))
 	f.Add(newPacket(nil, packetTick, 2, 1<<62))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, packet []byte) {

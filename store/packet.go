@@ -17,9 +17,11 @@ type Courier interface {
 // A packet begins with a byte that tells its kind. Numbers are uvarints:
 //
 //	forward   term, count, first sequence, calls as in an envelope
-//	refusal   term, count, first sequence: those calls certainly are not in the log and never will be
+//	refusal   term, count, first sequence, process number of the calls: they certainly are not in the log and never
+//	          will be. A later process of their node gives out the same sequences
 //	tick      term, log time in ms that the sender wants to see applied
 //	digest    term, index, digestVersion, 32 bytes: what the sender's state as of that entry hashes to
+//	quarantine term: the sender's state is wrong, and it serves nothing
 type packetKind byte
 
 const (
@@ -27,6 +29,8 @@ const (
 	packetRefusal packetKind = 2
 	packetTick    packetKind = 3
 	packetDigest  packetKind = 4
+
+	packetQuarantine packetKind = 5
 )
 
 // packetHeaderMax bounds what stands in a packet before its calls.
@@ -56,9 +60,11 @@ func (s *Store) Receive(from uint64, packet []byte) {
 			return
 		}
 	case packetRefusal:
-		count, first := d.uvarint(), d.uvarint()
+		count, first, process := d.uvarint(), d.uvarint(), d.uvarint()
 		if !d.bad && len(d.rest) == 0 {
-			s.takeRefusal(term, first, count)
+			if process == s.process {
+				s.takeRefusal(term, first, count)
+			}
 			return
 		}
 	case packetTick:
@@ -73,6 +79,11 @@ func (s *Store) Receive(from uint64, packet []byte) {
 		if !d.bad && len(d.rest) == len(made.sum) {
 			copy(made.sum[:], d.rest)
 			s.takeDigest(from, made, version)
+			return
+		}
+	case packetQuarantine:
+		if !d.bad && len(d.rest) == 0 {
+			s.takeConfession(from)
 			return
 		}
 	}

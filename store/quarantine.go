@@ -20,11 +20,19 @@ var errQuarantined = &command.Error{
 	Text: "not applied: this node's data differs from that of the other nodes, so it serves nothing; use another node",
 }
 
-// quarantineHelp is what to do about it.
-const quarantineHelp = "remove the node from the cluster, empty its data directory and let it join again as a new node"
+// quarantineHelp returns what to do about a node in quarantine.
+func quarantineHelp(node uint64) string {
+	return "rebuild it from the others: primatomic cluster remove " + nodeName(node) + ", keep a copy of its data " +
+		"directory, empty the directory, and start the node with --join: it comes back as a new one. See Quarantine " +
+		"in docs/OPERATIONS.md"
+}
 
 // asideInterval is how often a node in quarantine sees to it that it does not lead.
 const asideInterval = 100 * time.Millisecond
+
+// confessEvery is after how many of those it tells the others that it is in quarantine: they may have been started
+// again since.
+const confessEvery = 50
 
 // halted reports whether nothing is applied any more.
 func (s *Store) halted() bool { return s.failed.Load() || s.quarantined.Load() != nil }
@@ -50,14 +58,18 @@ func (s *Store) quarantine(index raft.Index) {
 
 func (s *Store) tellQuarantine(reason string) {
 	s.logger.Error("this node is in quarantine and serves nothing: its data is wrong. The other nodes go on. "+
-		"Its log grows from now on", "reason", reason, "help", quarantineHelp)
+		"Its log grows from now on", "node", nodeName(s.node), "reason", reason, "help", quarantineHelp(s.node))
 }
 
-// standAside makes the quarantine durable, and gives the leadership away whenever this node has it.
+// standAside makes the quarantine durable, tells the others of it, and gives the leadership away whenever this node
+// has it.
 func (s *Store) standAside(noted bool) {
 	last := uint64(0)
 	for tries := 0; ; tries++ {
 		noted = noted || s.noteQuarantine(tries == 0)
+		if tries%confessEvery == 0 {
+			s.confess()
+		}
 		if s.group.Status().Role == raft.RoleLeader {
 			last = s.successor(last)
 			s.giveAway(raft.ReplicaID(last))
@@ -65,6 +77,28 @@ func (s *Store) standAside(noted bool) {
 		if !s.rest(s.digests.ctx, asideInterval) {
 			return
 		}
+	}
+}
+
+// confess tells the other nodes that this one is in quarantine.
+func (s *Store) confess() {
+	packet := newPacket(nil, packetQuarantine, uint64(s.group.Status().Term))
+	for _, node := range s.members().all() {
+		if node != s.node {
+			_ = s.courier.Send(node, packet)
+		}
+	}
+}
+
+// takeConfession takes another node's word that it is in quarantine.
+func (s *Store) takeConfession(from uint64) {
+	members := s.members()
+	s.digests.mu.Lock()
+	first := s.digests.ballots.confess(from, members)
+	s.digests.mu.Unlock()
+	if first && from != s.node {
+		s.logger.Error("a node is in quarantine, because its data is wrong", "node", nodeName(from),
+			"help", quarantineHelp(from))
 	}
 }
 

@@ -32,6 +32,8 @@ type op struct {
 	kind     opKind
 	state    opState
 	from, to int // of its answer in out, once answered
+	// sequence is that of its origin, if it is a write that has left the batcher's queue; guarded by the batcher's mu.
+	sequence uint64
 }
 
 type opKind uint8

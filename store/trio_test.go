@@ -33,6 +33,7 @@ type wire struct {
 	down    map[[2]raft.ReplicaID]bool // there is no connection: senders notice
 	packets int                        // of stores, sent so far
 	twice   bool                       // each packet of a store arrives twice: a planted fault
+	lossy   bool                       // what stores send is lost without a sign
 }
 
 type letter struct {
@@ -99,6 +100,9 @@ func (e courierEnd) Send(node uint64, packet []byte) error {
 		return errors.New("not connected")
 	}
 	e.packets++
+	if e.lossy {
+		return nil
+	}
 	e.letters = append(e.letters, letter{from: e.from, to: to, packet: packet})
 	if e.twice {
 		e.letters = append(e.letters, letter{from: e.from, to: to, packet: packet})
@@ -149,6 +153,14 @@ func (c *trio) settle() {
 		}
 		synctest.Wait()
 	}
+}
+
+// turn gives one node's actors a turn each, and delivers nothing.
+func (c *trio) turn(n *node) {
+	for _, a := range n.host.Actors() {
+		a.Turn()
+	}
+	synctest.Wait()
 }
 
 func (c *trio) deliver() bool {

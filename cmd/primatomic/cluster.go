@@ -98,9 +98,11 @@ type memberState struct {
 	Role      string `json:"role"` // learner, voter, leader
 	Connected bool   `json:"connected"`
 	Match     uint64 `json:"match"` // 0: not known
-	RESP      string `json:"resp"`
-	GRPC      string `json:"grpc"`
-	Peer      string `json:"peer"`
+	// Quarantined: its data is known to be wrong, and it serves nothing.
+	Quarantined bool   `json:"quarantined"`
+	RESP        string `json:"resp"`
+	GRPC        string `json:"grpc"`
+	Peer        string `json:"peer"`
 }
 
 // Run prints what the node knows of its cluster.
@@ -130,7 +132,7 @@ func newClusterState(reply *primatomicv1.ClusterStatusResponse) *clusterState {
 		role := strings.ToLower(strings.TrimPrefix(m.GetRole().String(), "MEMBER_ROLE_"))
 		state.Members = append(state.Members, memberState{
 			ID: m.GetId(), Name: m.GetName(), Role: role, Connected: m.GetConnected(), Match: m.GetMatchIndex(),
-			RESP: m.GetRespAddr(), GRPC: m.GetGrpcAddr(), Peer: m.GetPeerAddr(),
+			RESP: m.GetRespAddr(), GRPC: m.GetGrpcAddr(), Peer: m.GetPeerAddr(), Quarantined: m.GetQuarantined(),
 		})
 	}
 	return state
@@ -158,6 +160,8 @@ func (s *clusterState) print(w io.Writer) error {
 	for _, m := range s.Members {
 		state, lag := "not heard of", "?"
 		switch {
+		case m.Quarantined:
+			state = "quarantined"
 		case m.ID == s.Node:
 			state = "asked"
 		case m.Connected:
@@ -173,6 +177,10 @@ func (s *clusterState) print(w io.Writer) error {
 		return err
 	}
 	for _, m := range s.Members {
+		if m.Quarantined {
+			fmt.Fprintf(w, "\n%s is in quarantine: its data is wrong, and it serves nothing. Rebuild it from the others:\n"+
+				"  primatomic cluster remove %s, empty its data directory, and start it with --join\n", m.title(), m.title())
+		}
 		if m.ID == s.Leader && m.ID != s.Node {
 			fmt.Fprintf(w, "\nHow far members lag is known to the leader: ask it with --grpc-addr %s\n", m.GRPC)
 		}

@@ -86,10 +86,13 @@ type Member struct {
 	Connected bool `protobuf:"varint,4,opt,name=connected,proto3" json:"connected,omitempty"`
 	// Index up to which the member certainly holds the log on disk; 0 if that is not known, because another node
 	// than the leader was asked.
-	MatchIndex    uint64 `protobuf:"varint,5,opt,name=match_index,json=matchIndex,proto3" json:"match_index,omitempty"`
-	RespAddr      string `protobuf:"bytes,6,opt,name=resp_addr,json=respAddr,proto3" json:"resp_addr,omitempty"` // host:port for Redis clients; empty if not known
-	GrpcAddr      string `protobuf:"bytes,7,opt,name=grpc_addr,json=grpcAddr,proto3" json:"grpc_addr,omitempty"` // host:port for gRPC clients; empty if there is none
-	PeerAddr      string `protobuf:"bytes,8,opt,name=peer_addr,json=peerAddr,proto3" json:"peer_addr,omitempty"` // host:port for other nodes; empty if there is none
+	MatchIndex uint64 `protobuf:"varint,5,opt,name=match_index,json=matchIndex,proto3" json:"match_index,omitempty"`
+	RespAddr   string `protobuf:"bytes,6,opt,name=resp_addr,json=respAddr,proto3" json:"resp_addr,omitempty"` // host:port for Redis clients; empty if not known
+	GrpcAddr   string `protobuf:"bytes,7,opt,name=grpc_addr,json=grpcAddr,proto3" json:"grpc_addr,omitempty"` // host:port for gRPC clients; empty if there is none
+	PeerAddr   string `protobuf:"bytes,8,opt,name=peer_addr,json=peerAddr,proto3" json:"peer_addr,omitempty"` // host:port for other nodes; empty if there is none
+	// The node that is asked knows that the member's data is wrong: it votes and keeps the log, but serves nothing, and
+	// has to be rebuilt from the others.
+	Quarantined   bool `protobuf:"varint,9,opt,name=quarantined,proto3" json:"quarantined,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -178,6 +181,13 @@ func (x *Member) GetPeerAddr() string {
 		return x.PeerAddr
 	}
 	return ""
+}
+
+func (x *Member) GetQuarantined() bool {
+	if x != nil {
+		return x.Quarantined
+	}
+	return false
 }
 
 type ClusterStatusRequest struct {
@@ -867,7 +877,7 @@ var File_primatomic_v1_cluster_proto protoreflect.FileDescriptor
 
 const file_primatomic_v1_cluster_proto_rawDesc = "" +
 	"\n" +
-	"\x1bprimatomic/v1/cluster.proto\x12\rprimatomic.v1\x1a\x1cprimatomic/v1/keyvalue.proto\"\xf1\x01\n" +
+	"\x1bprimatomic/v1/cluster.proto\x12\rprimatomic.v1\x1a\x1cprimatomic/v1/keyvalue.proto\"\x93\x02\n" +
 	"\x06Member\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12-\n" +
@@ -877,7 +887,8 @@ const file_primatomic_v1_cluster_proto_rawDesc = "" +
 	"matchIndex\x12\x1b\n" +
 	"\tresp_addr\x18\x06 \x01(\tR\brespAddr\x12\x1b\n" +
 	"\tgrpc_addr\x18\a \x01(\tR\bgrpcAddr\x12\x1b\n" +
-	"\tpeer_addr\x18\b \x01(\tR\bpeerAddr\"\x16\n" +
+	"\tpeer_addr\x18\b \x01(\tR\bpeerAddr\x12 \n" +
+	"\vquarantined\x18\t \x01(\bR\vquarantined\"\x16\n" +
 	"\x14ClusterStatusRequest\"\x9a\x02\n" +
 	"\x15ClusterStatusResponse\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x16\n" +
