@@ -13,6 +13,10 @@ import (
 // SentinelMaster, host and port of the old leader, and those of the new one.
 const SwitchMaster = "+switch-master"
 
+// FoundReplica is the channel in which they then tell who follows the new leader, with a message for each in Redis'
+// form: "slave", name, host and port, "@", and SentinelMaster with the leader's. node-redis heeds these alone.
+const FoundReplica = "+slave"
+
 // Bounds of what a connection subscribes to.
 const (
 	channelsMax     = 64
@@ -75,9 +79,19 @@ func (r *Reply) push(texts ...string) {
 var errNoPubSub = &Error{Unsupported, "Pub/Sub is not there yet: there are only the channels of a Redis Sentinel, " +
 	"such as " + SwitchMaster}
 
-// ofSentinel reports whether a channel is one that a Sentinel may publish in, or a pattern is for such.
+// ofSentinel reports whether a channel is one that a Sentinel may publish in.
 func ofSentinel(name string) bool {
 	return strings.HasPrefix(name, "+") || strings.HasPrefix(name, "-")
+}
+
+// forSentinel reports whether a pattern is for channels of a Sentinel. node-redis listens to switch-master, without
+// the +, and to [-+]sdown.
+func forSentinel(pattern string) bool {
+	if rest, ok := strings.CutPrefix(pattern, "["); ok {
+		class, _, closed := strings.Cut(rest, "]")
+		return closed && class != "" && strings.Trim(class, "+-") == ""
+	}
+	return pattern == "*" || ofSentinel(pattern) || "+"+pattern == SwitchMaster
 }
 
 func subscribe(_ context.Context, s *Session, c *Call, r *Reply) {
@@ -85,8 +99,7 @@ func subscribe(_ context.Context, s *Session, c *Call, r *Reply) {
 }
 
 func psubscribe(_ context.Context, s *Session, c *Call, r *Reply) {
-	wanted := func(pattern string) bool { return pattern == "*" || ofSentinel(pattern) }
-	s.listen(c, r, "psubscribe", wanted, func(n *subscriptions) *[]string { return &n.patterns })
+	s.listen(c, r, "psubscribe", forSentinel, func(n *subscriptions) *[]string { return &n.patterns })
 }
 
 // listen adds to one of the session's lists, all names or none.

@@ -56,3 +56,23 @@ func TestSubscriptionsAreBounded(t *testing.T) {
 		t.Errorf("as many as there may be: %q", got)
 	}
 }
+
+// TestPatternsOfSentinel: of patterns those for channels of a Sentinel are taken, in the ways that clients write them.
+func TestPatternsOfSentinel(t *testing.T) {
+	host := newFakeHost(auth.Off())
+	for pattern, taken := range map[string]bool{
+		"*": true, "+*": true, "-sdown": true, "[-+]sdown": true, "[+]*": true, "switch-master": true,
+		"": false, "s*": false, "[+a]sdown": false, "[]sdown": false, "[+sdown": false,
+		"[^+]sdown": false, "?slave": false,
+	} {
+		s := host.connect()
+		if got := host.send(s, "PSUBSCRIBE", pattern); strings.HasPrefix(got, "-") == taken || s.Subscribed() != taken {
+			t.Errorf("PSUBSCRIBE %q is answered by %q", pattern, got)
+		}
+	}
+	s := host.connect()
+	host.send(s, "PSUBSCRIBE", "[-+]sdown")
+	if s.Message("-sdown", "m") == nil || s.Message("+sdown", "m") == nil || s.Message(SwitchMaster, "m") != nil {
+		t.Error("[-+]sdown does not match what it is for")
+	}
+}

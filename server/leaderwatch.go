@@ -28,8 +28,17 @@ func (w *leaderWatch) look() {
 	before := w.addr
 	known := w.leader != 0
 	w.leader, w.addr = m.ID, m.RESP
-	if known {
-		w.publish(command.SwitchMaster, fmt.Sprintf("%s %s %d %s %d",
-			command.SentinelMaster, before.Host, before.Port, m.RESP.Host, m.RESP.Port))
+	if !known {
+		return
+	}
+	w.publish(command.SwitchMaster, fmt.Sprintf("%s %s %d %s %d",
+		command.SentinelMaster, before.Host, before.Port, m.RESP.Host, m.RESP.Port))
+	for i := range t.Members {
+		follower := &t.Members[i]
+		if follower.ID != m.ID && follower.Voter && follower.RESP.Known() {
+			w.publish(command.FoundReplica, fmt.Sprintf("slave %s %s %d @ %s %s %d",
+				follower.RESP, follower.RESP.Host, follower.RESP.Port,
+				command.SentinelMaster, m.RESP.Host, m.RESP.Port))
+		}
 	}
 }
