@@ -178,8 +178,9 @@ func (s *clusterState) print(w io.Writer) error {
 	}
 	for _, m := range s.Members {
 		if m.Quarantined {
-			fmt.Fprintf(w, "\n%s is in quarantine: its data is wrong, and it serves nothing. Rebuild it from the others:\n"+
-				"  primatomic cluster remove %s, empty its data directory, and start it with --join\n", m.title(), m.title())
+			fmt.Fprintf(w, "\n%s is in quarantine: its data is wrong, and it serves nothing. Rebuild it from the "+
+				"others:\n  primatomic cluster remove %s, empty its data directory, and start it with --join\n",
+				m.title(), m.title())
 		}
 		if m.ID == s.Leader && m.ID != s.Node {
 			fmt.Fprintf(w, "\nHow far members lag is known to the leader: ask it with --grpc-addr %s\n", m.GRPC)
