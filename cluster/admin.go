@@ -95,7 +95,7 @@ func (n *Node) SetReads(ctx context.Context, lease time.Duration) error {
 
 // Replace lets a new node take the place of an old one: a member, or one that waits at an address to be invited. It
 // returns when the new one has caught up and the old one is no member any more; without a voter more or less at any
-// time. If ctx ends before, it goes on.
+// time. If ctx ends before, it goes on, and to call it off the new one is to be removed.
 func (n *Node) Replace(ctx context.Context, old, successor string) error {
 	ctx, cancel := context.WithTimeout(ctx, replaceTimeout)
 	defer cancel()
@@ -168,6 +168,8 @@ func (n *Node) change(ctx context.Context, bound time.Duration, c adminChange) e
 			r = refuse(Uncertain, "the leader does not answer: %v", err)
 		}
 		switch {
+		case r.Verdict == Refused && verdict == Uncertain: // of another attempt
+			return refuse(Uncertain, "%s; what was asked for before may have happened, or still happen", r.Reason)
 		case r.Verdict == Refused:
 			return r
 		case r.Verdict == Uncertain && c.Verb == verbTransfer && c.Node == 0:
@@ -366,5 +368,11 @@ func (n *Node) replace(ctx context.Context, group Group, s *raft.Status, old, su
 			return err
 		}
 	}
-	return refuse(TryAgain, "%s catches up before it takes the place", m.Name)
+	if err := caughtUp(s, successor); err != nil {
+		return refuse(Uncertain, "%s takes the place as soon as it has caught up: %v", m.Name, err)
+	}
+	if err := n.seat(ctx, group, s, successor, old); err != nil {
+		return refuse(Uncertain, "%s takes the place as soon as that can be: %v", m.Name, err)
+	}
+	return nil
 }
