@@ -28,6 +28,8 @@ const (
 	Loading                    // LOADING: starting, certainly not applied, safe to send again
 	Uncertain                  // UNCERTAIN: may or may not have been applied
 	Precondition               // ERR: the state of the cluster forbids it; nothing happened
+	NoQuorum                   // NOQUORUM: the voters that can be reached are no majority, as a Sentinel says it
+	NoReplica                  // NOGOODSLAVE: nobody else could lead, as a Sentinel says it
 	Unsupported                // ERR: the command exists elsewhere, not here
 	Internal                   // ERR: a fault of ours
 	codeCount
@@ -47,7 +49,8 @@ var codeNames = [codeCount]string{
 	NamespaceTaken: "namespace_taken", NoAuth: "no_auth", WrongPass: "wrong_pass", NoPerm: "no_perm",
 	NoProto: "no_proto", ExecAbort: "exec_abort", TooLarge: "too_large", Quota: "quota",
 	OutOfMemory: "out_of_memory", DiskFull: "disk_full", NotApplied: "not_applied", Loading: "loading",
-	Uncertain: "uncertain", Precondition: "precondition", Unsupported: "unsupported", Internal: "internal",
+	Uncertain: "uncertain", Precondition: "precondition", NoQuorum: "no_quorum", NoReplica: "no_replica",
+	Unsupported: "unsupported", Internal: "internal",
 }
 
 // String returns the code's name in metrics.
@@ -84,6 +87,10 @@ func (c Code) Prefix() string {
 		return "LOADING"
 	case Uncertain:
 		return "UNCERTAIN"
+	case NoQuorum:
+		return "NOQUORUM"
+	case NoReplica:
+		return "NOGOODSLAVE"
 	default:
 		return "ERR"
 	}

@@ -167,8 +167,8 @@ func sentinelQuorum(_ context.Context, s *Session, _ *Call, r *Reply) {
 		}
 	}
 	if t.Leader == 0 || reached < voters/2+1 {
-		r.Error(Errorf(Precondition, "NOQUORUM %d usable Sentinels. Not enough available Sentinels to reach the "+
-			"majority and authorize a failover", reached))
+		r.Error(Errorf(NoQuorum, "%d usable Sentinels. Not enough available Sentinels to reach the majority "+
+			"and authorize a failover", reached))
 		return
 	}
 	r.Status(fmt.Sprintf("OK %d usable Sentinels. Quorum and failover authorization can be reached", reached))
@@ -176,7 +176,7 @@ func sentinelQuorum(_ context.Context, s *Session, _ *Call, r *Reply) {
 
 func sentinelFailover(ctx context.Context, s *Session, _ *Call, r *Reply) {
 	if t := s.topology(); t.Voters() < 2 {
-		r.Error(&Error{Precondition, "NOGOODSLAVE No suitable replica to promote"})
+		r.Error(&Error{NoReplica, "No suitable replica to promote"})
 		return
 	}
 	r.done(s.membership().Transfer(ctx, ""))

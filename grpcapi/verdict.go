@@ -45,6 +45,8 @@ var verdicts = map[command.Code]verdict{
 	command.Loading:        {codes.Unavailable, reasonNotApplied},
 	command.Uncertain:      {codes.DeadlineExceeded, "UNCERTAIN"},
 	command.Precondition:   {codes.FailedPrecondition, "PRECONDITION"},
+	command.NoQuorum:       {codes.FailedPrecondition, "NO_QUORUM"},
+	command.NoReplica:      {codes.FailedPrecondition, "NO_REPLICA"},
 	command.Unsupported:    {codes.Unimplemented, "UNSUPPORTED"},
 	command.Internal:       {codes.Internal, "INTERNAL"},
 }
