@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/net/netutil"
+
+	"github.com/primatomic/primatomic/store"
 )
 
 // health is the side door over HTTP: /healthz says that the process lives, /readyz that it can serve,
@@ -77,7 +79,7 @@ func addProfiles(mux *http.ServeMux) {
 // canServe waits until the node could answer a read. An error says why it cannot.
 func (n *node) canServe(ctx context.Context) error {
 	if reason, yes := n.store.Quarantined(); yes {
-		return fmt.Errorf("this node is in quarantine: %s", reason)
+		return fmt.Errorf("this node is in quarantine: %s; %s", reason, store.RebuildHelp(n.core.identity.Node))
 	}
 	return n.group.Read(ctx)
 }

@@ -200,7 +200,7 @@ func (s *Store) compare(node uint64, made digest) {
 	s.digests.mu.Unlock()
 	for _, peer := range f.wrong {
 		s.logger.Error("the state of a node differs from that of the majority, and it must not be trusted",
-			"node", nodeName(peer), "index", made.index, "help", quarantineHelp(peer))
+			"node", nodeName(peer), "index", made.index, "help", RebuildHelp(peer))
 	}
 	if f.disputed {
 		s.logger.Error("the nodes' states differ and no majority agrees, so nobody can tell who is right: all go on. "+

@@ -20,8 +20,8 @@ var errQuarantined = &command.Error{
 	Text: "not applied: this node's data differs from that of the other nodes, so it serves nothing; use another node",
 }
 
-// quarantineHelp returns what to do about a node in quarantine.
-func quarantineHelp(node uint64) string {
+// RebuildHelp tells people what to do about a node in quarantine.
+func RebuildHelp(node uint64) string {
 	return "rebuild it from the others: primatomic cluster remove " + nodeName(node) + ", keep a copy of its data " +
 		"directory, empty the directory, and start the node with --join: it comes back as a new one. See Quarantine " +
 		"in docs/OPERATIONS.md"
@@ -58,7 +58,7 @@ func (s *Store) quarantine(index raft.Index) {
 
 func (s *Store) tellQuarantine(reason string) {
 	s.logger.Error("this node is in quarantine and serves nothing: its data is wrong. The other nodes go on. "+
-		"Its log grows from now on", "node", nodeName(s.node), "reason", reason, "help", quarantineHelp(s.node))
+		"Its log grows from now on", "node", nodeName(s.node), "reason", reason, "help", RebuildHelp(s.node))
 }
 
 // standAside makes the quarantine durable, tells the others of it, and gives the leadership away whenever this node
@@ -98,7 +98,7 @@ func (s *Store) takeConfession(from uint64) {
 	s.digests.mu.Unlock()
 	if first && from != s.node {
 		s.logger.Error("a node is in quarantine, because its data is wrong", "node", nodeName(from),
-			"help", quarantineHelp(from))
+			"help", RebuildHelp(from))
 	}
 }
 
