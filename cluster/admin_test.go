@@ -51,8 +51,10 @@ func leading(t *testing.T) (*Node, *fakeGroup) {
 		ledTerm: 7, ledFrom: clock.System.Boot() - 2*freshFor,
 	}
 	for i := range uint64(4) {
-		m := Member{Node: i + 1, Incarnation: i + 101, Name: "n" + string('1'+rune(i)), Peer: "h:" + string('1'+rune(i))}
-		n.record.Members = append(n.record.Members, m)
+		digit := string('1' + rune(i))
+		n.record.Members = append(n.record.Members, Member{
+			Node: i + 1, Incarnation: i + 101, Name: "n" + digit, Peer: "h:" + digit,
+		})
 	}
 	n.peers = n.record.Members
 	n.ctx, n.cancel = context.WithCancel(t.Context())
