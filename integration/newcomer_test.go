@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -19,6 +20,15 @@ func (f *fleet) newcomer(flags ...string) *node {
 		"--name", n.name, "--peer-addr", n.peerAddr(), "--cluster-secret-file", f.secret, "--insecure",
 	}, flags...)
 	return n
+}
+
+// set gives a node a flag, in place of the one of this name that it has.
+func (n *node) set(flag, value string) {
+	if i := slices.Index(n.flags, flag); i >= 0 {
+		n.flags[i+1] = value
+		return
+	}
+	n.flags = append(n.flags, flag, value)
 }
 
 // spare is the seat that no node has. Of a fleet on loopback it tells nothing.
