@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -219,12 +220,60 @@ func (g *guest) audit(n *node) {
 	}
 }
 
+// listener hears what a node tells those that listen as to a Sentinel.
+type listener struct {
+	t  testing.TB
+	mu sync.Mutex
+	// heard are the messages, each behind its channel; guarded by mu
+	heard []string
+}
+
+// listen listens at a node, with the patterns of node-redis among others, until the test ends.
+func listen(t testing.TB, n *node) *listener {
+	t.Helper()
+	l := &listener{t: t}
+	channels := n.redis(t).PSubscribe(t.Context(), "[-+]sdown", "+switch-master", "+slave")
+	if _, err := channels.Receive(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var listening sync.WaitGroup
+	listening.Go(func() {
+		for m := range channels.Channel() {
+			l.mu.Lock()
+			l.heard = append(l.heard, m.Channel+" "+m.Payload)
+			l.mu.Unlock()
+		}
+	})
+	t.Cleanup(func() {
+		_ = channels.Close()
+		listening.Wait()
+	})
+	return l
+}
+
+// hears waits for what is told when one node leads in place of another.
+func (l *listener) hears(old, leader *node) {
+	l.t.Helper()
+	words := func(n *node) string { return strings.Replace(n.respAddr(), ":", " ", 1) }
+	for _, message := range []string{
+		fmt.Sprintf("+switch-master mymaster %s %s", words(old), words(leader)),
+		fmt.Sprintf("+slave slave %s %s @ mymaster %s", old.respAddr(), words(old), words(leader)),
+	} {
+		eventually(l.t, 20*time.Second, "the message comes: "+message, func() bool {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			return slices.Contains(l.heard, message)
+		})
+	}
+}
+
 // TestFleetClients: the kinds of client that go-redis has go on while the leader is killed, comes back, and gives the
 // leadership away. All find the new leader, and find there what was acknowledged before.
 func TestFleetClients(t *testing.T) {
 	f := startFleet(t, 3, false)
 	lead := f.leader()
-	guests := newGuests(t, f, f.nodes[(lead+1)%3])
+	stays := f.nodes[(lead+1)%3]
+	guests, told := newGuests(t, f, stays), listen(t, stays)
 	everyone := func(do func(*guest)) {
 		t.Helper()
 		for _, g := range guests {
@@ -241,9 +290,11 @@ func TestFleetClients(t *testing.T) {
 	settled()
 	f.nodes[lead].kill()
 	settled()
+	before := f.leader()
+	told.hears(f.nodes[lead], f.nodes[before])
 	f.nodes[lead].restart()
 	f.serves(startTimeout, f.nodes...)
-	before := f.leader()
+	before = f.leader()
 	host, port, _ := net.SplitHostPort(f.nodes[lead].respAddr())
 	eventually(t, 20*time.Second, "FAILOVER is carried out", func() bool { // when the other one has caught up
 		return f.nodes[before].redis(t).Do(t.Context(), "FAILOVER", "TO", host, port, "TIMEOUT", "5000").Err() == nil
@@ -251,6 +302,7 @@ func TestFleetClients(t *testing.T) {
 	if now := f.leader(); now != lead {
 		t.Errorf("node %d was to lead, node %d does", lead, now)
 	}
+	told.hears(f.nodes[before], f.nodes[lead])
 	settled()
 	for i, g := range guests {
 		g.audit(f.nodes[i%3])
