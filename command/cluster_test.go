@@ -45,6 +45,8 @@ func (c *fakeCluster) see(state string) {
 		members[1].Match, members[2].Match = 42, 40
 	case "leading-cut":
 		members[1].Match, members[2].Match, members[2].Connected = 42, 11, false
+	case "quarantined":
+		members[1].Quarantined = true
 	case "following":
 		t.Leader, t.Commit, t.Applied = 0xa2, 43, 41
 	case "electing":

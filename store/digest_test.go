@@ -322,6 +322,33 @@ func TestDigestsOfOtherVersions(t *testing.T) {
 	})
 }
 
+// Who was started after a node came into quarantine hears of it from that node, until that is no member any more.
+func TestQuarantineIsTold(t *testing.T) {
+	digesting(t, 6, func(t *testing.T, c *trio) {
+		bad, good := c.followers()[0], c.followers()[1]
+		bad.corrupt()
+		expect(t, c.do(good, "SET a 1"), "+OK ")
+		c.advance(2 * testInterval)
+		good.crash()
+		c.elect()
+		c.until("it is told", func() bool {
+			return slices.Equal(good.store.DigestStatus().Wrong, []uint64{uint64(bad.id)})
+		})
+		c.compared(c.leader(), good) // what others agree on does not clear it
+		c.detected(bad, []*node{c.leader(), good})
+		good.store.Receive(99, newPacket(nil, packetQuarantine, 1)) // no member
+		good.store.Receive(uint64(good.id), newPacket(nil, packetQuarantine, 1))
+		c.detected(bad, []*node{good})
+		p := c.leader().group.StartConfChange(raft.Change{Kind: raft.RemoveReplica, Replica: bad.id})
+		c.until("removed", func() bool { return closed(p.Done()) })
+		good.must(p.Err())
+		c.advance(time.Second)
+		if wrong := good.store.DigestStatus().Wrong; len(wrong) != 0 {
+			t.Errorf("removed, and still told: %d", wrong)
+		}
+	})
+}
+
 // A quarantine that cannot be noted is tried again.
 func TestQuarantineIsNoted(t *testing.T) {
 	settled(t, func(t *testing.T, n *node) {

@@ -32,7 +32,7 @@ const asideInterval = 100 * time.Millisecond
 
 // confessEvery is after how many of those it tells the others that it is in quarantine: they may have been started
 // again since.
-const confessEvery = 50
+const confessEvery = 20
 
 // halted reports whether nothing is applied any more.
 func (s *Store) halted() bool { return s.failed.Load() || s.quarantined.Load() != nil }
@@ -92,11 +92,14 @@ func (s *Store) confess() {
 
 // takeConfession takes another node's word that it is in quarantine.
 func (s *Store) takeConfession(from uint64) {
+	if from == s.node { // nobody says that for this node
+		return
+	}
 	members := s.members()
 	s.digests.mu.Lock()
 	first := s.digests.ballots.confess(from, members)
 	s.digests.mu.Unlock()
-	if first && from != s.node {
+	if first {
 		s.logger.Error("a node is in quarantine, because its data is wrong", "node", nodeName(from),
 			"help", RebuildHelp(from))
 	}

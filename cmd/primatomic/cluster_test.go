@@ -53,6 +53,14 @@ n2    00000000000000a2  voter    connected     0    10.0.0.2:6379  10.0.0.2:7379
 			t.Errorf("%q is not in\n%s", want, b.String())
 		}
 	}
+	follower.Members[2].Quarantined = true
+	b.Reset()
+	_ = newClusterState(follower).print(&b)
+	for _, want := range []string{"learner  quarantined", "primatomic cluster remove 00000000000000a3"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("%q is not in\n%s", want, b.String())
+		}
+	}
 	follower.Leader = ""
 	b.Reset()
 	_ = newClusterState(follower).print(&b)
