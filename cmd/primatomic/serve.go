@@ -33,6 +33,10 @@ func (c *serveCommand) Run() error {
 			os.Exit(2) // at once: nothing may be said that the disk does not hold
 		},
 	})
+	if err != nil && ctx.Err() != nil && errors.Is(err, context.Cause(ctx)) {
+		logger.Info("stopped before it was ready")
+		return nil
+	}
 	if err != nil {
 		return err
 	}
