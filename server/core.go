@@ -170,7 +170,9 @@ func (c *core) load(o Options, place *cluster.Place, recovery *wal.Recovery) (er
 		ID: groupID, Replica: replica, Applied: index, AppliedTerm: term, ConfState: confState,
 		Charter: c.store.Charter(), HardState: hard, StateMachine: c.store, Proposer: c.store.Proposer(),
 		Source: c.store, Fetcher: c.store,
-		Limits: raft.Limits{ProposalsInflightMax: c.proposalsInflight()},
+		Limits: raft.Limits{
+			ProposalsInflightMax: c.proposalsInflight(), TailBytes: o.tailBytes, RingBytes: o.tailBytes,
+		},
 	})
 	if err != nil {
 		return fmt.Errorf("data directory %s: %w", o.Config.Storage.DataDir, err)
