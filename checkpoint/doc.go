@@ -26,7 +26,7 @@
 //
 // # Layout of the bbolt file
 //
-//	meta      format, group, term, index, log-time, conf-state, charter, state, sections, keys
+//	meta      format, group, term, index, log-time, conf-state, charter, seen, state, sections, keys
 //	sections  ordinal (4)        -> id (8), number of keys (8), header
 //	data      ordinal (4), key   -> 0, value          a value kept whole
 //	                             -> 1, first (8), length (8)   a value kept as chunks

@@ -52,6 +52,7 @@ type Meta struct {
 	Index     uint64 // last log index whose effects are in the checkpoint
 	ConfState []byte // encoded configuration of the group as of Index
 	Charter   []byte // what the group has settled about who serves it, as of Index; files from before have none
+	Seen      uint64 // the highest raft term of the replica by then; 0 in files from before
 	LogTime   int64  // ms
 	State     []byte // the state's own header: its counters and hash key; the package does not look into it
 }
@@ -77,6 +78,9 @@ func (r *record) put(b *bolt.Bucket) error {
 	}
 	if len(r.Charter) > 0 {
 		values["charter"] = r.Charter
+	}
+	if r.Seen > 0 {
+		values["seen"] = binary.BigEndian.AppendUint64(nil, r.Seen)
 	}
 	for name, number := range r.numbers() {
 		values[name] = binary.BigEndian.AppendUint64(nil, *number)
@@ -106,6 +110,11 @@ func readRecord(path string, b *bolt.Bucket) (record, error) {
 	}
 	for name, number := range numbers {
 		if err := readNumber(path, b, name, number); err != nil {
+			return r, err
+		}
+	}
+	if b.Get([]byte("seen")) != nil {
+		if err := readNumber(path, b, "seen", &r.Seen); err != nil {
 			return r, err
 		}
 	}

@@ -152,6 +152,7 @@ func (s *Store) meta() checkpoint.Meta {
 	return checkpoint.Meta{
 		Group: uint64(s.checkpoints.group), Term: uint64(s.applied.Term), Index: uint64(s.applied.Index),
 		ConfState: s.applied.ConfState, Charter: s.applied.Charter.Encode(), LogTime: s.state().LogTime(),
+		Seen: uint64(s.curtain.tag),
 	}
 }
 

@@ -112,3 +112,46 @@ func TestCheckpointKeepsTheCharter(t *testing.T) {
 		expect(t, n.session().do("GET a"), "$1 1 ")
 	})
 }
+
+// What a checkpoint holds may have been committed in a term of which this node has not heard yet, while the leader of
+// its own term holds a lease. It stays hidden, also from a start on, until that term is served.
+func TestCheckpointOfAHigherTerm(t *testing.T) {
+	settled(t, func(t *testing.T, n *node) {
+		expect(t, n.session().do("SET a 1"), "+OK ")
+		n.draw() // the replica that makes the checkpoint has come into the next term
+		_, err := n.store.writeCheckpoint(t.Context(), n.store.state().Snapshot(), n.store.meta(), nil)
+		n.must(err)
+		newest, _, err := newestCheckpoint(n.dir, testGroup)
+		n.must(err)
+		state, at, err := load(newest)
+		n.must(err)
+		state.EndReplay()
+		if at.Seen != at.Charter.Serving+1 {
+			t.Fatalf("seen is term %d, served %d", at.Seen, at.Charter.Serving)
+		}
+		n.kill()
+		n.fs = n.fs.Crash()
+		n.open()
+		if !n.store.curtain.drawn.Load() {
+			t.Fatal("it is shown at a start")
+		}
+		n.serve(at.Seen, at.Seen)
+		if n.store.curtain.drawn.Load() {
+			t.Fatal("it is not shown when the term is served")
+		}
+
+		at.Charter = n.store.applied.Charter
+		at.Seen = at.Charter.Serving + 1
+		n.store.arrivals.put(&arrival{state, at})
+		_, err = n.store.Install(at.Charter.Serving, &raft.Checkpoint{Index: at.Index, Term: at.Term})
+		n.must(err)
+		if !n.store.curtain.drawn.Load() {
+			t.Fatal("it is shown at once")
+		}
+		n.serve(at.Seen, at.Seen)
+		if n.store.curtain.drawn.Load() {
+			t.Fatal("it is not shown when the term is served")
+		}
+		expect(t, n.session().do("GET a"), "$1 1 ")
+	})
+}

@@ -45,7 +45,9 @@ var errNotFetched = errors.New("store: the checkpoint to install was not fetched
 // Install puts a fetched checkpoint in the place of the state. See raft.StateMachine.
 //
 // The curtain is drawn before, if the checkpoint may hold what must not be seen yet: whoever takes the new state up
-// sees that too. A reader that has the old one had its read point before.
+// sees that too. A reader that has the old one had its read point before. The replica that has made the checkpoint may
+// have known a higher term than this one does yet: what was committed in that one must not be seen as long as the
+// leader of this one may hold a lease.
 func (s *Store) Install(tag raft.Term, c *raft.Checkpoint) (raft.Charter, error) {
 	a := s.arrivals.take(c)
 	if a == nil {
@@ -54,6 +56,7 @@ func (s *Store) Install(tag raft.Term, c *raft.Checkpoint) (raft.Charter, error)
 	if s.halted() { // nothing is applied any more
 		return a.at.Charter, nil
 	}
+	tag = max(tag, a.at.Seen)
 	s.curtain.raise(tag, s.applied.Charter.Serving)
 	s.memory.Store(a.state)
 	s.applied = a.at

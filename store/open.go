@@ -90,7 +90,9 @@ func load(info checkpoint.Info) (*engine.State, position, error) {
 	if err != nil {
 		return nil, position{}, fmt.Errorf("%s: %w", info.Path, err)
 	}
-	return state, position{raft.Term(meta.Term), raft.Index(meta.Index), meta.ConfState, charter}, nil
+	return state, position{
+		raft.Term(meta.Term), raft.Index(meta.Index), meta.ConfState, charter, raft.Term(meta.Seen),
+	}, nil
 }
 
 // Position returns as of which log entry the state was loaded, for the raft group's configuration. It is

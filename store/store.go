@@ -126,6 +126,9 @@ type position struct {
 	Index     raft.Index
 	ConfState []byte
 	Charter   raft.Charter
+	// Seen is the highest raft term that the replica knew which has made the checkpoint that this is the position
+	// of. What is in it may have been committed in that term, and is hidden until that or a later one is served.
+	Seen raft.Term
 }
 
 // entryOverhead is what an entry costs in the log beside its bytes, roughly.
@@ -177,7 +180,7 @@ func (s *Store) state() *engine.State { return s.memory.Load() }
 // Join connects the store with the raft group it is the state machine of.
 func (s *Store) Join(g *raft.Group) {
 	s.group = g
-	s.curtain.raise(g.Status().Term, s.applied.Charter.Serving)
+	s.curtain.raise(max(g.Status().Term, s.applied.Seen), s.applied.Charter.Serving)
 	if _, yes := s.Quarantined(); yes {
 		s.digests.run(func() { s.standAside(true) })
 	}
