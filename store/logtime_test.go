@@ -2,6 +2,7 @@ package store
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
@@ -106,4 +107,23 @@ func TestLogTimeOfACorrectedClock(t *testing.T) {
 	if got := c.stamp() - start; got < 1000 {
 		t.Errorf("stamped %d ms after 1000", got)
 	}
+}
+
+// Readers that wait for a deadline to come into the log, and give up because nothing is applied, leave nothing behind.
+func TestTicksThatNeverCome(t *testing.T) {
+	settled(t, func(t *testing.T, n *node) {
+		expect(t, n.session().do("SET a 1 PX 10"), "+OK ")
+		n.clock.Advance(20 * time.Millisecond)
+		for range 3 { // nothing has a turn meanwhile
+			p := n.session().start("GET a")
+			n.clock.Advance(n.limits.Deadline)
+			synctest.Wait()
+			expect(t, p.answers(t), "-TRYAGAIN "+errNotApplied.Text+" ")
+		}
+		if left := len(n.store.ticks.waiting); left != 0 {
+			t.Errorf("%d still wait", left)
+		}
+		n.settle()
+		expect(t, n.session().do("GET a"), "$-1 ")
+	})
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/primatomic/primatomic/command"
@@ -26,6 +27,13 @@ func (t *ticks) wait(due int64) <-chan struct{} {
 	return w.reached
 }
 
+// leave takes back a wait that was given up. Otherwise, while no tick comes, those would pile up.
+func (t *ticks) leave(reached <-chan struct{}) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.waiting = slices.DeleteFunc(t.waiting, func(w tickWait) bool { return w.reached == reached })
+}
+
 // reach wakes those who wait for now or earlier.
 func (t *ticks) reach(now int64) {
 	t.mu.Lock()
@@ -48,10 +56,12 @@ func (t *ticks) reach(now int64) {
 func (s *Store) tick(p *patience, due int64) *command.Error {
 	reached := s.ticks.wait(due)
 	if s.state().LogTime() >= due {
+		s.ticks.leave(reached)
 		return nil
 	}
 	s.batcher.wantTick(due)
 	if !p.wait(reached) {
+		s.ticks.leave(reached)
 		return errNotApplied
 	}
 	return nil
