@@ -65,6 +65,9 @@ func (v *server) unpin(ended func(*pin) bool) {
 }
 
 func (v *server) answer(ask *packet) packet {
+	if _, wrong, err := checkpoint.Quarantined(v.stream.config.Dir, ask.name.Group); wrong || err != nil {
+		return packet{kind: giveNone, name: ask.name, newest: Name{Group: ask.name.Group}}
+	}
 	p, err := v.pin(ask.name)
 	if err == nil && ask.kind == askSums {
 		return packet{kind: giveSums, name: ask.name, content: p.sums.Encode()}

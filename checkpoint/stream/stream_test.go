@@ -271,6 +271,29 @@ func TestRemovedWhileFetched(t *testing.T) {
 	})
 }
 
+// What is known to be wrong is given to nobody, also if it was begun before.
+func TestQuarantinedGivesNothing(t *testing.T) {
+	run(t, func(p *pair) {
+		p.write(10, 8)
+		pieces := 0
+		p.spoil = func(payload []byte) []byte {
+			if payload[1] == byte(givePiece) {
+				if pieces++; pieces == 3 {
+					p.must(checkpoint.Quarantine(p.dirs[1], 1, "planted"))
+				}
+			}
+			return payload
+		}
+		if f := p.fetch(10, time.Minute); !errors.Is(f.err, ErrGone) {
+			p.t.Fatal(f.err)
+		}
+		p.spoil = nil
+		if f := p.fetch(9, time.Minute); !errors.Is(f.err, ErrGone) {
+			p.t.Fatal(f.err)
+		}
+	})
+}
+
 // A checkpoint whose pieces do not match is given up, and nothing of it stays.
 func TestDamagedAtTheGiver(t *testing.T) {
 	run(t, func(p *pair) {
