@@ -95,6 +95,38 @@ func TestReadCarriesStamp(t *testing.T) {
 	}
 }
 
+// The late answer of a former leader, which does not count, does not give its stamp to one that does.
+func TestStampOfAFormerLeader(t *testing.T) {
+	w := newQuickWorld(t, noPlant)
+	leader := w.leader()
+	follower, former := w.others(leader)
+	leader.source.stamp = 1000
+	late := &pb.Message{
+		Type: pb.MsgReadIndexResp.Enum(), From: new(uint64(former.replica)), To: new(uint64(follower.replica)),
+		Term: new(uint64(leader.group.Status().Term) - 1), Index: new(uint64(1)),
+		Entries: []*pb.Entry{{Data: readRound{}.encode()}}, Context: []byte{7, 0, 0, 0, 0, 0, 0, 0},
+	}
+	w.until("rest", func() bool { return len(w.wire) == 0 })
+	p := follower.group.StartRead()
+	came := false
+	w.hold = func(l letter) bool {
+		if came || l.to != follower.replica || l.message.GetType() != pb.MsgReadIndexResp {
+			return false
+		}
+		came = true // both in one turn
+		for _, m := range []*pb.Message{l.message, late} {
+			if err := follower.host.Receive(l.group, ReplicaID(m.GetFrom()), m); err != nil {
+				t.Error(err)
+			}
+		}
+		return true
+	}
+	w.until("the read is served", func() bool { return done(p) })
+	if p.Err() != nil || p.Stamp() != 1000 || !came {
+		t.Fatalf("%v, stamp %d, want 1000", p.Err(), p.Stamp())
+	}
+}
+
 // A replica is told once that its replay is over, wherever it stands.
 func TestCaughtUpIsToldOnce(t *testing.T) {
 	c := newCluster(t, 4, 1, 2, 3)

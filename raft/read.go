@@ -153,9 +153,10 @@ func (g *Group) stampReads(outbound []*pb.Message) {
 	}
 }
 
-// noteStamp keeps the stamp of a leader's answer. That of a later answer serves an earlier one as well.
-func (q *readQueue) noteStamp(m *pb.Message) {
-	if m.GetType() == pb.MsgReadIndexResp && len(m.GetContext()) == stampBytes {
+// noteStamp keeps the stamp of a leader's answer. That of a later answer serves an earlier one as well, but not that of
+// a former leader, whose answer the library does not take either.
+func (q *readQueue) noteStamp(m *pb.Message, term uint64) {
+	if m.GetType() == pb.MsgReadIndexResp && m.GetTerm() >= term && len(m.GetContext()) == stampBytes {
 		q.stamp = int64(binary.LittleEndian.Uint64(m.GetContext()))
 	}
 }

@@ -154,7 +154,7 @@ func (g *Group) stepMessages() {
 			continue
 		}
 		entries += len(m.GetEntries())
-		g.reads.noteStamp(m)
+		g.reads.noteStamp(m, g.hard.Term)
 		g.step(m)
 	}
 	g.again = g.again || len(g.backlog) > 0

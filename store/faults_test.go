@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/primatomic/primatomic/engine"
 	"github.com/primatomic/primatomic/raft"
 )
 
@@ -25,9 +26,13 @@ type appends struct {
 	seen  string      // the longest list that anyone was shown
 	next  int
 	reads int
+	// What the stores had in memory when it was looked at last: another state is that of an installed checkpoint.
+	states   map[*Store]*engine.State
+	installs int
 
-	stale  bool   // reads are planted to be stale
-	broken string // the first contradiction found
+	trimmed bool   // nodes make checkpoints and keep little log
+	stale   bool   // reads are planted to be stale
+	broken  string // the first contradiction found
 }
 
 // appended is a call on its way: an APPEND, or a GET if token is empty.
@@ -39,17 +44,18 @@ type appended struct {
 }
 
 // TestForwardsUnderFaults appends and reads through all nodes while leaders are cut off, connections break, the
-// leadership is handed over and nodes lose power. What was acknowledged is in the list once, what was refused is not,
-// and every read shows all that was acknowledged, or shown, before it was asked for.
+// leadership is handed over, messages are late or lost, and nodes lose power. What was acknowledged is in the list
+// once, what was refused is not, and every read shows all that was acknowledged, or shown, before it was asked for.
 func TestForwardsUnderFaults(t *testing.T) {
-	first, last := uint64(1), *faultSeeds
+	first, last, installs := uint64(1), *faultSeeds, 0
 	if *faultSeed != 0 {
 		first, last = *faultSeed, *faultSeed
 	}
 	for seed := first; seed <= last; seed++ {
 		t.Run(fmt.Sprintf("fault-seed=%d", seed), func(t *testing.T) {
+			trimmed := seed%2 == 0
 			inTrio(t, seed, func(t *testing.T, c *trio) {
-				h := &appends{trio: c}
+				h := &appends{trio: c, trimmed: trimmed}
 				h.run(400)
 				if h.broken != "" {
 					t.Fatal(h.broken)
@@ -57,9 +63,18 @@ func TestForwardsUnderFaults(t *testing.T) {
 				if len(h.acked) < h.next/20 || h.reads == 0 {
 					t.Errorf("too little to show anything")
 				}
-				t.Logf("%d of %d acknowledged, %d refused, %d reads", len(h.acked), h.next, len(h.gone), h.reads)
+				t.Logf("%d of %d acknowledged, %d refused, %d reads, %d checkpoints installed",
+					len(h.acked), h.next, len(h.gone), h.reads, h.installs)
+				installs += h.installs
+			}, func(n *node) {
+				if trimmed {
+					n.tails = raft.Limits{RingBytes: 512, TailBytes: 512}
+				}
 			})
 		})
+	}
+	if *faultSeed == 0 && *faultSeeds >= 6 && installs == 0 {
+		t.Error("no checkpoint was installed")
 	}
 }
 
@@ -91,9 +106,13 @@ func TestPlantedFaultsAreCaught(t *testing.T) {
 }
 
 func (h *appends) run(rounds int) {
+	h.states = map[*Store]*engine.State{}
 	for range rounds {
 		h.fault()
 		h.ask()
+		if h.trimmed {
+			h.trim()
+		}
 		h.advance(time.Duration(1+h.rng.IntN(30)) * time.Millisecond)
 		h.collect()
 	}
@@ -112,7 +131,7 @@ func (h *appends) fail(format string, args ...any) {
 func (h *appends) fault() {
 	n := h.nodes[h.rng.IntN(3)]
 	leader := h.leader()
-	switch kind := h.rng.IntN(25); {
+	switch kind := h.rng.IntN(28); {
 	case kind == 0 && leader != nil:
 		h.isolate(leader)
 	case kind == 1:
@@ -125,6 +144,19 @@ func (h *appends) fault() {
 		leader.group.StartTransfer(n.id)
 	case kind == 9:
 		n.crash()
+	case kind == 10:
+		h.wire.lossy = true
+	case kind <= 12:
+		h.wire.slow[[2]raft.ReplicaID{n.id, h.nodes[h.rng.IntN(3)].id}] = true
+	}
+}
+
+// trim has the logs grow, and checkpoints made that they are let go of behind.
+func (h *appends) trim() {
+	n := h.nodes[h.rng.IntN(3)]
+	n.session().start("SET pad " + strings.Repeat("x", 4<<10))
+	if h.rng.IntN(4) == 0 {
+		n.store.Want(n.store.applied.Index)
 	}
 }
 
@@ -145,7 +177,19 @@ func (h *appends) ask() {
 	}
 }
 
+// noteInstalls counts the checkpoints that were installed.
+func (h *appends) noteInstalls() {
+	for _, n := range h.nodes {
+		before, now := h.states[n.store], n.store.state()
+		if before != nil && before != now {
+			h.installs++
+		}
+		h.states[n.store] = now
+	}
+}
+
 func (h *appends) collect() {
+	h.noteInstalls()
 	var still []*appended
 	for _, a := range h.open {
 		switch {

@@ -34,6 +34,7 @@ type wire struct {
 	packets int                        // of stores, sent so far
 	twice   bool                       // each packet of a store arrives twice: a planted fault
 	lossy   bool                       // what stores send is lost without a sign
+	slow    map[[2]raft.ReplicaID]bool // in this direction nothing arrives for now, and all of it later
 }
 
 type letter struct {
@@ -116,7 +117,7 @@ func inTrio(t *testing.T, seed uint64, fn func(t *testing.T, c *trio), set ...fu
 	cryptotest.SetGlobalRandom(t, seed)
 	synctest.Test(t, func(t *testing.T) {
 		c := &trio{t: t, rng: rand.New(rand.NewPCG(seed, 3)), wire: &wire{
-			cut: map[[2]raft.ReplicaID]bool{}, down: map[[2]raft.ReplicaID]bool{},
+			cut: map[[2]raft.ReplicaID]bool{}, down: map[[2]raft.ReplicaID]bool{}, slow: map[[2]raft.ReplicaID]bool{},
 		}}
 		for id := raft.ReplicaID(1); id <= 3; id++ {
 			n := &node{
@@ -165,8 +166,15 @@ func (c *trio) turn(n *node) {
 
 func (c *trio) deliver() bool {
 	c.wire.mu.Lock()
-	letters := c.wire.letters
-	c.wire.letters = nil
+	var letters, later []letter
+	for _, l := range c.wire.letters {
+		if c.wire.slow[[2]raft.ReplicaID{l.from, l.to}] {
+			later = append(later, l)
+		} else {
+			letters = append(letters, l)
+		}
+	}
+	c.wire.letters = later
 	c.wire.mu.Unlock()
 	for _, l := range letters {
 		if c.wire.cut[[2]raft.ReplicaID{l.from, l.to}] {
@@ -241,6 +249,8 @@ func (c *trio) isolated(n *node) bool {
 func (c *trio) heal() {
 	clear(c.wire.cut)
 	clear(c.wire.down)
+	clear(c.wire.slow)
+	c.wire.lossy = false
 }
 
 // do submits calls at a node, lets time pass until they are answered, and returns the answers.
