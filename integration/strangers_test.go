@@ -14,17 +14,17 @@ import (
 func (n *node) says(words ...string) {
 	n.t.Helper()
 	eventually(n.t, 30*time.Second, "the log at "+n.host+" says "+strings.Join(words, " ... "), func() bool {
-		for line := range strings.Lines(n.current().log.String()) {
-			all := true
-			for _, word := range words {
-				all = all && strings.Contains(line, word)
-			}
-			if all {
-				return true
-			}
-		}
-		return false
+		return n.said(words...)
 	})
+}
+
+func (n *node) said(words ...string) bool {
+	for line := range strings.Lines(n.current().log.String()) {
+		if !slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(line, word) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // fails starts a node that must end by itself with an error, which says why.
@@ -78,7 +78,10 @@ func TestFleetStrangers(t *testing.T) {
 			t.Fatal(err)
 		}
 		n.fails("a founder cannot come back with an empty data directory")
-		f.nodes[0].says("a founder came back with another disk")
+		eventually(t, 30*time.Second, "the one that it has asked first says so", func() bool {
+			said := "a founder came back with another disk"
+			return f.nodes[0].said(said) || f.nodes[1].said(said)
+		})
 		if err := os.RemoveAll(n.dir); err != nil {
 			t.Fatal(err)
 		}
