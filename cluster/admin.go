@@ -318,7 +318,7 @@ func (n *Node) stepAside(ctx context.Context, group Group, s *raft.Status) error
 // transfer gives the leadership to a voter; 0 is the one that lags least.
 func (n *Node) transfer(ctx context.Context, group Group, s *raft.Status, to raft.ReplicaID) error {
 	if to == 0 {
-		if to = successor(s); to == 0 {
+		if to = n.successor(s); to == 0 {
 			return refuse(Refused, "there is no other voter that the leader hears of")
 		}
 	}
@@ -327,17 +327,25 @@ func (n *Node) transfer(ctx context.Context, group Group, s *raft.Status, to raf
 		return nil
 	case !containsReplica(s.Voters, to):
 		return refuse(Refused, "node %s has no vote and cannot lead", ID(uint64(to)))
+	case n.wrong(to):
+		return refuse(Refused, "node %s is in quarantine and must not lead", ID(uint64(to)))
 	}
 	return asError(verdictOf(group.Transfer(ctx, to)))
 }
 
-// successor is the voter beside the leader that the leader hears of and that lags least; 0: there is none.
-func successor(s *raft.Status) raft.ReplicaID {
+// wrong reports whether the data of a member is known to be wrong.
+func (n *Node) wrong(r raft.ReplicaID) bool {
+	return n.options.Wrong != nil && n.options.Wrong(uint64(r))
+}
+
+// successor is the voter beside the leader that the leader hears of, that may lead, and that lags least; 0: there is
+// none.
+func (n *Node) successor(s *raft.Status) raft.ReplicaID {
 	best := raft.ReplicaID(0)
 	match := raft.Index(0)
 	for i := range s.Peers {
 		p := &s.Peers[i]
-		if p.Active && containsReplica(s.Voters, p.Replica) && (best == 0 || p.Match > match) {
+		if p.Active && containsReplica(s.Voters, p.Replica) && !n.wrong(p.Replica) && (best == 0 || p.Match > match) {
 			best, match = p.Replica, p.Match
 		}
 	}

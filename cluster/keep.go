@@ -209,7 +209,7 @@ func (n *Node) Leave(ctx context.Context) {
 	}
 	for ctx.Err() == nil {
 		s = group.Status()
-		if s.Role != raft.RoleLeader || successor(&s) == 0 {
+		if s.Role != raft.RoleLeader || n.successor(&s) == 0 {
 			return
 		}
 		if err := n.transfer(ctx, group, &s, 0); err != nil {

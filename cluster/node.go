@@ -58,6 +58,8 @@ type Options struct {
 	// Removed is called when it turns out that this node was removed from the cluster: it must stop, and never comes
 	// back. It must not block, and must not call Close.
 	Removed func(error)
+	// Wrong reports whether a member's data is known to be wrong: it must not lead. nil: of nobody. Called from Run on.
+	Wrong func(node uint64) bool
 
 	Clock  clock.Clock
 	Random io.Reader

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 
 	pb "go.etcd.io/raft/v3/raftpb"
 
@@ -34,6 +35,7 @@ func (c *core) openCluster(o Options) (err error) {
 			return new(net.Dialer).DialContext(ctx, "tcp", addr)
 		},
 		Receive: c.receive, Unreachable: c.unreachable, Kinds: c.kinds(), Removed: o.removed,
+		Wrong: func(node uint64) bool { return slices.Contains(c.store.DigestStatus().Wrong, node) },
 		Clock: clock.System, Random: rand.Reader, Logger: o.Logger,
 	}
 	if options.Secret, err = readSecret(config.ClusterSecretFile); err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/primatomic/primatomic/checkpoint"
 	"github.com/primatomic/primatomic/cluster"
+	"github.com/primatomic/primatomic/command"
 )
 
 // A node whose data is known to be wrong starts, so that it votes, and serves nothing.
@@ -176,4 +177,41 @@ func TestRebuild(t *testing.T) {
 	if status, text := readyAt(t, servers[2]); status != http.StatusOK {
 		t.Errorf("/readyz says %d %q", status, text)
 	}
+}
+
+// TestWrongNodesAreNotMadeLeaders: who hands the leadership over, without a name or because it stops, passes over a
+// node in quarantine, and by name that is refused.
+func TestWrongNodesAreNotMadeLeaders(t *testing.T) {
+	all := foundingOptions(t, t.TempDir(), 3)
+	servers := startAll(t, all)
+	agree(t, servers, 3)
+	bad := others(servers, leader(t, servers))[0]
+	at := slices.Index(servers, bad)
+	mustStop(t, bad)
+	all[at] = restarted(t, all[at])
+	must(t, checkpoint.Quarantine(checkpointDir(all[at].Config.Storage.DataDir), groupID, "planted"))
+	bad = mustStart(t, all[at])
+	servers[at] = bad
+	name := bad.core.cluster.Name()
+	eventually(t, "all tell of the quarantine", func() bool {
+		return !slices.ContainsFunc(servers, func(s *Server) bool { return quarantinedAt(s) != name })
+	})
+	for range 4 {
+		from := leader(t, servers)
+		mustChange(t, bad.node.cluster.Transfer(t.Context(), ""))
+		if to := leader(t, servers); to == bad || to == from {
+			t.Fatal("the leadership did not go to the other sound node")
+		}
+	}
+	if err := bad.node.cluster.Transfer(t.Context(), name); err == nil || err.Code != command.Precondition {
+		t.Errorf("to the node in quarantine: %v", err)
+	}
+	last := leader(t, servers)
+	term := last.core.group.Status().Term
+	mustStop(t, last)
+	left := others(servers, last)
+	if next := leader(t, left); next == bad || next.core.group.Status().Term != term+1 {
+		t.Errorf("not handed over to the sound node at once")
+	}
+	stopAll(t, left)
 }
