@@ -33,7 +33,7 @@ func shortLogOptions(t *testing.T, dir string) ([]Options, *journal) {
 	all, log := foundingOptions(t, dir, 3), new(journal)
 	for i := range all {
 		all[i].Config.Storage.CheckpointAfter = 1 << 20
-		all[i].Config.Storage.CatchUpRate = 4 << 20
+		all[i].Config.Storage.CatchUpRate = 1 << 20
 		all[i].tailBytes = 256 << 10
 	}
 	all[2].Logger = log.logger()
@@ -129,7 +129,7 @@ func TestCatchUpUnderLoad(t *testing.T) {
 		before := len(log.fetches())
 		servers[2] = mustStart(t, all[2])
 		eventually(t, "a part of the checkpoint has come", func() bool {
-			return len(log.fetches()) > before && arrived(all[2].Config.Storage.DataDir) > 2<<20
+			return len(log.fetches()) > before && arrived(all[2].Config.Storage.DataDir) > 1<<20
 		})
 		if got := servers[2].core.group.Status().Applied; got > index+8 {
 			t.Fatalf("it has applied up to %d", got)
