@@ -277,6 +277,9 @@ func (n *Node) promote(ctx context.Context, group Group, s *raft.Status, r raft.
 	if err := caughtUp(s, r); err != nil {
 		return err
 	}
+	if n.wrong(r) {
+		return errWrong
+	}
 	if err := b.mayPromote(); err != nil {
 		return err
 	}
@@ -337,6 +340,10 @@ func (n *Node) transfer(ctx context.Context, group Group, s *raft.Status, to raf
 func (n *Node) wrong(r raft.ReplicaID) bool {
 	return n.options.Wrong != nil && n.options.Wrong(uint64(r))
 }
+
+// errWrong is why a learner does not become a voter though it has the whole log.
+var errWrong = refuse(Refused, "it is in quarantine, because its data is wrong: remove it, and let it join with an "+
+	"empty data directory")
 
 // successor is the voter beside the leader that the leader hears of, that may lead, and that lags least; 0: there is
 // none.

@@ -119,3 +119,23 @@ func TestReplaceGoesOn(t *testing.T) {
 		t.Errorf("asked once more: %v, proposed %d times", err, g.changes)
 	}
 }
+
+// TestWrongLearnerStaysOne: a learner whose data is wrong has the whole log all the same, and must not become a voter,
+// by itself or by request, nor take anybody's place.
+func TestWrongLearnerStaysOne(t *testing.T) {
+	n, g := leading(t)
+	n.options.Wrong = func(node uint64) bool { return node == 4 }
+	g.change = func(changes []raft.Change) error {
+		t.Errorf("proposed: %v", changes)
+		return nil
+	}
+	n.promoteOne()
+	v, reason := verdict(t, n.change(t.Context(), time.Minute, adminChange{Verb: verbPromote, Node: 4}))
+	if v != Refused || !strings.Contains(reason, "quarantine") {
+		t.Errorf("promote, %s: %s", v, reason)
+	}
+	v, reason = verdict(t, n.change(t.Context(), 3*changePause/2, adminChange{Verb: verbReplace, Node: 3, New: 4}))
+	if v != Uncertain || !strings.Contains(reason, "quarantine") {
+		t.Errorf("replace, %s: %s", v, reason)
+	}
+}

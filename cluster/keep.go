@@ -88,6 +88,9 @@ func (n *Node) seat(ctx context.Context, group Group, s *raft.Status, r, old raf
 	if old == 0 || !inConfiguration(s, old) {
 		return n.promote(ctx, group, s, r)
 	}
+	if n.wrong(r) {
+		return errWrong
+	}
 	b := newBallot(s)
 	err := b.mayReplace(old, r)
 	if !containsReplica(b.voters, old) { // a learner: there will be a voter more
