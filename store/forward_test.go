@@ -257,6 +257,8 @@ func FuzzReceive(f *testing.F) {
 	f.Add(newPacket(nil, packetRefusal, 2, 1, 1, 1))
 	f.Add(newPacket(nil, packetRefusal, 2, 1<<62, 1<<63, 1))
 	f.Add(newPacket(nil, packetTick, 2, 1<<62))
+	f.Add(newPacket(nil, packetQuarantine, 2))
+	f.Add(append(newPacket(nil, packetDigest, 2, 1, digestVersion), make([]byte, 32)...))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, packet []byte) {
 		settled(t, func(t *testing.T, n *node) {
