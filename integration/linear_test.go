@@ -103,7 +103,7 @@ func (d rpcDoor) one(o operation) (told outcome, broken bool) {
 	if err == nil {
 		return told, false
 	}
-	if reasonOf(err) == "NOT_APPLIED" {
+	if reasonOf(err) == "NOT_APPLIED" || status.Code(err) == codes.ResourceExhausted { // a full disk refuses what grows
 		return outcome{refused: true}, false
 	}
 	if code := status.Code(err); code != codes.Unavailable && code != codes.DeadlineExceeded {

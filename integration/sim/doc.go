@@ -14,7 +14,8 @@
 //
 // A world lives in a synctest bubble. The actors of the raft host have no goroutines here: the world
 // gives them their turns one at a time, and after each waits until every client has got as far as it
-// can. So a seed always gives the same run; the trace tells which.
+// can. So a seed of one node always gives the same run; the trace tells which. Several nodes send digests and pieces of
+// checkpoints from goroutines of their own, and two runs of their seed may differ in when.
 //
 // Caveats: checkpoints are real files, because bbolt needs mmap; they survive a power failure whole or
 // as the rubbish of an unfinished one. The voters stay the same, and the network is none of raft/transport.
