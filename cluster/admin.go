@@ -253,9 +253,6 @@ func (n *Node) make(ctx context.Context, group Group, s *raft.Status, c *adminCh
 // setReads changes how reads are served, as the leader. By quorum the length of the lease stays, for later.
 func setReads(ctx context.Context, group Group, s *raft.Status, lease time.Duration) error {
 	reads := s.Charter.Reads
-	if reads == (raft.Reads{}) {
-		reads = raft.DefaultReads
-	}
 	reads.Mode = raft.ReadByQuorum
 	if lease > 0 {
 		reads = raft.Reads{Mode: raft.ReadByLease, Lease: lease}

@@ -158,7 +158,6 @@ func (n *Node) askAround(s *raft.Status, self *Member) {
 func (n *Node) advertised(s *raft.Status) *Member {
 	n.mu.Lock()
 	m := n.selfLocked()
-	m.RESP, m.GRPC = n.addresses.RESP, n.addresses.GRPC
 	n.mu.Unlock()
 	if m.RESP == "" || len(s.Voters) == 0 || !inConfiguration(s, s.Replica) {
 		return nil

@@ -3,7 +3,6 @@ package cluster
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strconv"
 
 	"github.com/primatomic/primatomic/raft"
@@ -23,7 +22,7 @@ type Member struct {
 }
 
 // ID writes the id of a node as people see it: 16 hexadecimal digits.
-func ID(node uint64) string { return fmt.Sprintf("%016x", node) }
+func ID(node uint64) string { return raft.ReplicaID(node).String() }
 
 // parseID reads the id of a node, with any number of zeros in front.
 func parseID(text string) (uint64, bool) {

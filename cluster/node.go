@@ -170,6 +170,7 @@ func (n *Node) joined() Group {
 func (n *Node) selfLocked() Member {
 	return Member{
 		Node: n.self.Node, Incarnation: n.self.Incarnation, Name: n.record.Name, Peer: n.options.PeerAddr,
+		RESP: n.addresses.RESP, GRPC: n.addresses.GRPC,
 	}
 }
 

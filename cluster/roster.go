@@ -81,9 +81,7 @@ func (n *Node) connected(s *raft.Status) map[uint64]bool {
 func (n *Node) known(s *raft.Status) map[uint64]Member {
 	known := map[uint64]Member{}
 	n.mu.Lock()
-	self := n.selfLocked()
-	self.RESP, self.GRPC = n.addresses.RESP, n.addresses.GRPC
-	known[self.Node] = self
+	known[n.self.Node] = n.selfLocked()
 	if l := n.record.Founding; l != nil && l.Sealed {
 		for i := range l.Founders {
 			f := &l.Founders[i]

@@ -16,8 +16,7 @@ import (
 )
 
 // health is the side door over HTTP: /healthz says that the process lives, /readyz that it can serve,
-// /metrics what it does,
-// and /debug/pprof, if that is wanted, what its time and memory go to.
+// /metrics what it does and, if that is wanted, /debug/pprof what its time and memory go to.
 type health struct {
 	server *http.Server
 	addr   net.Addr // that is listened on

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/primatomic/primatomic/cluster"
 	"github.com/primatomic/primatomic/command"
 	"github.com/primatomic/primatomic/internal/vfs"
 	"github.com/primatomic/primatomic/raft"
@@ -149,7 +150,7 @@ func (c *collector) members(s sink) {
 		if m.ID == t.Self {
 			continue
 		}
-		id, role := memberText(m.ID), "learner"
+		id, role := cluster.ID(m.ID), "learner"
 		if m.Voter {
 			role = "voter"
 		}

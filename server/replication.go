@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/primatomic/primatomic/cluster"
 	"github.com/primatomic/primatomic/command"
 	"github.com/primatomic/primatomic/raft"
 	"github.com/primatomic/primatomic/store"
@@ -81,7 +82,7 @@ func (n *node) raftInfo() []command.InfoField {
 	list := fields(
 		"raft_group", uint64(s.Group),
 		"raft_replica", uint64(s.Replica),
-		"raft_node", memberText(uint64(s.Replica)),
+		"raft_node", s.Replica.String(),
 		"raft_role", s.Role,
 		"raft_term", uint64(s.Term),
 		"raft_leader", uint64(s.Leader),
@@ -107,7 +108,7 @@ func digestInfo(s *store.Store) []command.InfoField {
 	d := s.DigestStatus()
 	wrong := make([]string, len(d.Wrong))
 	for i, id := range d.Wrong {
-		wrong[i] = memberText(id)
+		wrong[i] = cluster.ID(id)
 	}
 	_, quarantined := s.Quarantined()
 	return fields(
@@ -119,9 +120,6 @@ func digestInfo(s *store.Store) []command.InfoField {
 		"quarantined", int(number(quarantined)),
 	)
 }
-
-// memberText names a node as the administration of members takes it.
-func memberText(id uint64) string { return fmt.Sprintf("%016x", id) }
 
 // memberLine describes a member in the form of slaveN. A match is known to the leader alone.
 func memberLine(t *command.Topology, m *command.Member, own raft.Role) string {
@@ -135,7 +133,7 @@ func memberLine(t *command.Topology, m *command.Member, own raft.Role) string {
 	if m.Connected || m.ID == t.Self {
 		connected = 1
 	}
-	line := fmt.Sprintf("id=%s,name=%s,role=%s,peer=%s,connected=%d", memberText(m.ID), m.Name, role, m.Peer, connected)
+	line := fmt.Sprintf("id=%s,name=%s,role=%s,peer=%s,connected=%d", cluster.ID(m.ID), m.Name, role, m.Peer, connected)
 	if m.Quarantined {
 		line += ",quarantined=1"
 	}

@@ -91,10 +91,7 @@ func (c *topology) of(s raft.Status) command.Topology {
 
 // lease is how long a leader may serve reads without asking, as the group has settled it; 0: not at all.
 func lease(reads raft.Reads) time.Duration {
-	switch {
-	case reads == (raft.Reads{}):
-		reads = raft.DefaultReads
-	case reads.Mode == raft.ReadByQuorum:
+	if reads.Mode == raft.ReadByQuorum {
 		return 0
 	}
 	return reads.Lease

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 
@@ -164,4 +163,4 @@ func hopeless(cast map[uint64]digest, voters []uint64) bool {
 }
 
 // nodeName is how a node is named to people who know it by nothing else.
-func nodeName(node uint64) string { return fmt.Sprintf("%016x", node) }
+func nodeName(node uint64) string { return raft.ReplicaID(node).String() }

@@ -40,7 +40,7 @@ func (s *Store) stream() *stream.Stream {
 func (s *Store) ReceiveBulk(from uint64, packet []byte) {
 	if err := s.stream().Receive(from, packet); err != nil {
 		s.logger.Error("a packet of another node does not decode",
-			"node", raft.ReplicaID(from).String(), "bytes", len(packet), "error", err)
+			"node", nodeName(from), "bytes", len(packet), "error", err)
 	}
 }
 

@@ -88,5 +88,5 @@ func (s *Store) Receive(from uint64, packet []byte) {
 		}
 	}
 	s.logger.Error("a packet of another node does not decode",
-		"node", raft.ReplicaID(from).String(), "bytes", len(packet))
+		"node", nodeName(from), "bytes", len(packet))
 }

@@ -85,7 +85,7 @@ func (t *Transport) admit(conn net.Conn, h *hello) error {
 // one that dials. The incarnation of a known peer cannot be changed. The node itself is ignored.
 func (t *Transport) SetPeer(c Peer) error {
 	if c.ID == 0 || c.ID > maxNodeID {
-		return fmt.Errorf("transport: node id %016x is reserved", uint64(c.ID))
+		return fmt.Errorf("transport: node id %v is reserved", c.ID)
 	}
 	if c.ID == t.config.Self {
 		return nil
@@ -117,7 +117,7 @@ func (p *peer) update(c *Peer) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if c.Incarnation != 0 && p.incarnation != 0 && c.Incarnation != p.incarnation {
-		return fmt.Errorf("%w: node %016x", ErrIDUsed, uint64(c.ID))
+		return fmt.Errorf("%w: node %v", ErrIDUsed, c.ID)
 	}
 	if c.Incarnation != 0 {
 		p.incarnation = c.Incarnation

@@ -155,7 +155,7 @@ func (t *Transport) SendTo(to NodeID, kind Kind, payload []byte) error {
 	}
 	p := t.peer(to)
 	if p == nil {
-		return fmt.Errorf("%w: node %016x", ErrUnknownPeer, uint64(to))
+		return fmt.Errorf("%w: node %v", ErrUnknownPeer, to)
 	}
 	r, s := p.routes[laneRaft], data
 	if k.Bulk {
