@@ -134,6 +134,9 @@ func TestFoundersDisagree(t *testing.T) {
 	for _, n := range f.nodes[:2] {
 		n.launch()
 	}
+	for _, n := range f.nodes[:2] { // both must be there to refuse the third, and not be refused by it first
+		n.says("waiting for a founder", "founder=n3")
+	}
 	f.nodes[2].fails("the flags of the founders disagree")
 	eventually(t, 10*time.Second, "one that refused it says why", func() bool {
 		for _, n := range f.nodes[:2] {
