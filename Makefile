@@ -41,8 +41,8 @@ bench: tools build ## Measure this store beside redis-server on this machine.
 bench-cluster: tools etcd build ## Measure three nodes beside redis-server and three nodes of etcd; flags in BENCH.
 	$(GO) run ./bench cluster $(BENCH)
 
-sim: ## Run SEEDS seeds of the simulator; one alone: go test ./integration/sim -run Seeds -seed=N.
-	$(GO) test ./integration/sim -count=1 -timeout 0 -run Seeds -v -seeds=$(SEEDS)
+sim: ## Run SEEDS seeds of the simulator; one alone: go test ./integration/sim -run Sim -seed=N.
+	$(GO) test ./integration/sim -count=1 -timeout 0 -run TestSim -v -seeds=$(SEEDS)
 
 kill: ## Kill the process under load KILLS times and count acknowledged writes that are lost.
 	KILLS=$(KILLS) $(GO) test ./integration -count=1 -timeout 0 -run KillLoop -v

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
-	"testing/synctest"
 	"time"
 
 	"github.com/primatomic/primatomic/auth"
@@ -59,7 +58,7 @@ func (n *node) send(lines []line) *submission {
 		scribble(calls)
 		s.ended = true
 	}()
-	synctest.Wait()
+	n.wait()
 	return s
 }
 
@@ -87,7 +86,7 @@ func (s *submission) goOn() {
 	for s.paused {
 		s.paused = false
 		s.resume <- struct{}{}
-		synctest.Wait()
+		s.node.wait()
 	}
 }
 

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"syscall"
 
@@ -18,6 +19,8 @@ var (
 type disk struct {
 	files       *vfs.Mem
 	checkpoints string
+	trace       *trace
+	done        []string // operations that the trace has not been told of
 
 	full bool
 	// What is going to go wrong; one thing at a time.
@@ -28,16 +31,25 @@ type disk struct {
 	after *vfs.Mem
 }
 
-func newDisk(seed uint64, checkpoints string) *disk {
-	d := &disk{checkpoints: checkpoints}
+func newDisk(seed uint64, checkpoints string, trace *trace) *disk {
+	d := &disk{checkpoints: checkpoints, trace: trace}
 	d.use(vfs.NewMem(seed))
 	return d
 }
 
 // use makes files the disk's content, with no fault ahead.
 func (d *disk) use(files *vfs.Mem) {
-	*d = disk{files: files, checkpoints: d.checkpoints, full: d.full}
+	*d = disk{files: files, checkpoints: d.checkpoints, trace: d.trace, full: d.full}
 	files.SetHook(d.operation)
+	files.SetTrace(func(op vfs.Op, err error) { d.done = append(d.done, fmt.Sprint(op, " ", err)) })
+}
+
+// report tells the trace what has been done since. Nobody works on the disk meanwhile.
+func (d *disk) report() {
+	for _, line := range d.done {
+		d.trace.note("disk %s", line)
+	}
+	d.done = nil
 }
 
 // wordBytes is where a write may be cut short: the log cannot tell a frame whose last word was cut from one
@@ -86,7 +98,7 @@ func (d *disk) twin(checkpoints string) (*disk, error) {
 	if err := copyDirectory(checkpoints, d.checkpoints); err != nil {
 		return nil, err
 	}
-	t := &disk{checkpoints: checkpoints}
+	t := &disk{checkpoints: checkpoints, trace: d.trace}
 	t.use(d.files.Crash())
 	return t, nil
 }

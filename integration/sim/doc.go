@@ -11,11 +11,13 @@
 //   - client: a connection, with at most one submission on its way.
 //   - history: every call with its answer; check says what in it cannot be.
 //   - plant: a bug put in on purpose, to show that check finds it.
+//   - trace: all that happens in a run, line by line.
 //
-// A world lives in a synctest bubble. The actors of the raft host have no goroutines here: the world
-// gives them their turns one at a time, and after each waits until every client has got as far as it
-// can. So a seed of one node always gives the same run; the trace tells which. Several nodes send digests and pieces of
-// checkpoints from goroutines of their own, and two runs of their seed may differ in when.
+// A world lives in a synctest bubble. The actors of the raft host have no goroutines here: the world gives them their
+// turns one at a time, and after each waits until everything else has got as far as it can. What the goroutines of a
+// node have sent at one moment goes out in an order of its own, timers fire one at a time, and nothing that goes on in
+// the background is done before time passes. So a seed always gives the same run, to the last byte that is written,
+// sent and answered; the trace tells.
 //
 // Caveats: checkpoints are real files, because bbolt needs mmap; they survive a power failure whole or
 // as the rubbish of an unfinished one. The voters stay the same, and the network is none of raft/transport.

@@ -1,8 +1,12 @@
 package sim
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
 
 	pb "go.etcd.io/raft/v3/raftpb"
@@ -15,15 +19,29 @@ import (
 // stores, and one for pieces of checkpoints; each keeps its order, as connections do, unless the world plays tricks
 // with messages of raft.
 type network struct {
-	mu    sync.Mutex // nodes send from goroutines of their own
+	trace *trace
 	links map[route]*link
-	order []route // of links, as they were first used
+	order []route // of links
+
+	mu     sync.Mutex // nodes send from goroutines of their own
+	outbox []dispatch // sent since post was called last; guarded by mu
 }
 
 // route is a direction between two nodes, on one of their two connections.
 type route struct {
 	from, to raft.ReplicaID
 	bulk     bool
+}
+
+// compare orders routes.
+func (r route) compare(o route) int {
+	bulk := func(r route) int {
+		if r.bulk {
+			return 1
+		}
+		return 0
+	}
+	return cmp.Or(cmp.Compare(r.from, o.from), cmp.Compare(r.to, o.to), cmp.Compare(bulk(r), bulk(o)))
 }
 
 // link is what is on its way.
@@ -38,39 +56,80 @@ type letter struct {
 	packet  []byte      // of a store
 }
 
+// String tells letters apart.
+func (l letter) String() string {
+	if l.message == nil {
+		return fmt.Sprintf("packet %d, %d bytes, %x", l.packet[0], len(l.packet), digestOf(l.packet))
+	}
+	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(l.message)
+	return fmt.Sprintf("%s of term %d, index %d, %x, %v",
+		l.message.GetType(), l.message.GetTerm(), l.message.GetIndex(), digestOf(b), err)
+}
+
+// dispatch is a letter that has just been sent.
+type dispatch struct {
+	route
+	letter
+}
+
+// kind tells which part of a node a letter comes from. Each sends from one goroutine at a time.
+func (l letter) kind() int {
+	if l.message != nil {
+		return -1
+	}
+	return int(l.packet[0])<<8 | int(l.packet[min(1, len(l.packet)-1)])
+}
+
 // linkMax bounds what may be on its way; more is lost, as by a full queue.
 const linkMax = 4096
 
-func newNetwork() *network { return &network{links: map[route]*link{}} }
-
-// link returns the link of a route. The caller holds mu.
-func (n *network) link(r route) *link {
-	l := n.links[r]
-	if l == nil {
-		l = &link{}
-		n.links[r], n.order = l, append(n.order, r)
+// newNetwork links nodes with each other, each way.
+func newNetwork(nodes []raft.ReplicaID, t *trace) *network {
+	n := &network{trace: t, links: map[route]*link{}}
+	for _, from := range nodes {
+		for _, to := range nodes {
+			if from != to {
+				n.links[route{from, to, false}], n.links[route{from, to, true}] = &link{}, &link{}
+			}
+		}
 	}
-	return l
+	n.order = slices.SortedFunc(maps.Keys(n.links), route.compare)
+	return n
 }
 
 var errDown = errors.New("there is no connection")
 
+// send takes a letter. It is on its way once post is called.
 func (n *network) send(r route, l letter) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	link := n.link(r)
-	if link.down || len(link.letters) >= linkMax {
+	link := n.links[r]
+	if link == nil || link.down || len(link.letters)+len(n.outbox) >= linkMax {
 		return errDown
 	}
-	link.letters = append(link.letters, l)
+	n.outbox = append(n.outbox, dispatch{r, l})
 	return nil
+}
+
+// post sends what has been taken since it was called last, and nobody is sending. What the goroutines of a node have
+// sent at one moment is put in an order that does not depend on which of them was first.
+func (n *network) post() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	slices.SortStableFunc(n.outbox, func(a, b dispatch) int {
+		return cmp.Or(a.compare(b.route), cmp.Compare(a.kind(), b.kind()))
+	})
+	for _, d := range n.outbox {
+		link := n.links[d.route]
+		link.letters = append(link.letters, d.letter)
+		n.trace.note("sent %v %v", d.route, d.letter)
+	}
+	n.outbox = n.outbox[:0]
 }
 
 // take takes the next letter off a link.
 func (n *network) take(r route) (letter, bool) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	link := n.link(r)
+	link := n.links[r]
 	if len(link.letters) == 0 {
 		return letter{}, false
 	}
@@ -81,8 +140,6 @@ func (n *network) take(r route) (letter, bool) {
 
 // busy returns the links with something on its way.
 func (n *network) busy() []route {
-	n.mu.Lock()
-	defer n.mu.Unlock()
 	var busy []route
 	for _, r := range n.order {
 		if len(n.links[r].letters) > 0 {
@@ -94,8 +151,6 @@ func (n *network) busy() []route {
 
 // each calls fn for the links between two nodes, both ways, or that begin and end at one if b is 0.
 func (n *network) each(a, b raft.ReplicaID, fn func(r route, l *link)) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
 	for _, r := range n.order {
 		if r.from == a && (b == 0 || r.to == b) || r.to == a && (b == 0 || r.from == b) {
 			fn(r, n.links[r])
@@ -119,8 +174,6 @@ func (n *network) disconnect(a, b raft.ReplicaID) {
 
 // heal mends all links.
 func (n *network) heal() {
-	n.mu.Lock()
-	defer n.mu.Unlock()
 	for _, l := range n.links {
 		l.cut, l.down = false, false
 	}
@@ -128,9 +181,7 @@ func (n *network) heal() {
 
 // trick repeats or swaps messages of raft at the head of a link, which may happen to them on a network.
 func (n *network) trick(r route, rng *rand.Rand) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	l := n.link(r)
+	l := n.links[r]
 	switch {
 	case len(l.letters) == 0 || l.letters[0].message == nil:
 	case len(l.letters) > 1 && l.letters[1].message != nil && rng.IntN(2) == 0:

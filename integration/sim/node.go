@@ -26,8 +26,9 @@ type node struct {
 	options *options
 	plant   plant
 	voters  []raft.ReplicaID
-	network *network // nil: it is alone, or a twin
-	process uint64   // number of starts
+	network *network // with links, unless it is alone
+	trace   *trace
+	process uint64 // number of starts
 
 	up    bool
 	fatal error // what has ended the process
@@ -68,12 +69,12 @@ func (n *node) start() error {
 	limits.DigestInterval = n.options.digestInterval
 	mark := recovery.Groups[theGroup].Snapshot
 	o := store.Options{
-		Group: theGroup, Dir: n.disk.checkpoints, Node: n.id, Process: n.process, Clock: n.clock,
+		Group: theGroup, Dir: n.disk.checkpoints, Node: n.id, Process: n.process, Clock: leisure{n.clock},
 		Logger: logger, Limits: limits, Seed: n.process, Fatal: fatal,
 		Mark: store.Mark{Index: raft.Index(mark.Index), Term: raft.Term(mark.Term)},
 	}
 	var transport raft.Transport
-	if n.network != nil {
+	if len(n.network.links) > 0 {
 		transport, o.Courier, o.Bulk = raftEnd{n}, packetEnd{n}, bulkEnd{n}
 	}
 	n.store, err = store.Open(o, founding, [16]byte{3})
@@ -88,7 +89,7 @@ func (n *node) start() error {
 		}
 	}
 	n.host, err = raft.NewHost(raft.HostConfig{
-		Log: n.plant.log(l), Clock: n.clock, Logger: logger, Process: n.process, Fatal: fatal,
+		Log: n.plant.log(l), Clock: leisure{n.clock}, Logger: logger, Process: n.process, Fatal: fatal,
 		Transport: transport,
 	})
 	if err != nil {
@@ -108,13 +109,20 @@ func (n *node) start() error {
 	return nil
 }
 
+// wait lets everything in the node go on until it waits for the world.
+func (n *node) wait() {
+	synctest.Wait()
+	n.network.post()
+	n.disk.report()
+}
+
 // settle gives turns until nobody has anything to do.
 func (n *node) settle() {
 	for worked := true; worked && n.fatal == nil; {
 		worked = false
 		for _, a := range n.host.Actors() {
 			worked = a.Turn() || worked
-			synctest.Wait()
+			n.wait()
 		}
 	}
 }
@@ -129,7 +137,7 @@ func (n *node) die() {
 	gone, cancel := context.WithCancelCause(context.Background())
 	cancel(errPower)
 	_ = n.store.Close(gone) // stops the background work; what it answers is nobody's any more
-	synctest.Wait()
+	n.wait()
 }
 
 // stop ends the process in order.
@@ -150,7 +158,7 @@ func (n *node) digestAt(index raft.Index) ([32]byte, error) {
 		}
 		actors := n.host.Actors()
 		actors[turns%len(actors)].Turn()
-		synctest.Wait()
+		n.wait()
 	}
 	return n.store.Verify()
 }

@@ -3,7 +3,6 @@ package sim
 import (
 	"fmt"
 	"slices"
-	"testing/synctest"
 	"time"
 
 	"github.com/primatomic/primatomic/raft"
@@ -30,7 +29,7 @@ func (w *world) settleAndCompare(n *node) error {
 	d.files.SetFree(-1)
 	twin := &node{
 		id: n.id, disk: d, clock: n.clock, options: n.options, plant: n.plant,
-		voters: n.voters, process: n.process + 1000,
+		voters: n.voters, process: n.process + 1000, network: newNetwork(nil, w.trace), trace: w.trace,
 	}
 	if err := twin.start(); err != nil {
 		return fmt.Errorf("twin: %w", err)
@@ -49,7 +48,7 @@ func (w *world) settleAndCompare(n *node) error {
 
 // compare lets all nodes come to rest and holds their states against each other.
 func (w *world) compare() error {
-	if w.network == nil {
+	if len(w.nodes) == 1 {
 		return w.settleAndCompare(w.nodes[0])
 	}
 	var same [32]byte
@@ -73,9 +72,7 @@ func (w *world) compare() error {
 // it, and after a stop in order.
 func (w *world) finish() error {
 	w.mending = true
-	if w.network != nil {
-		w.network.heal()
-	}
+	w.network.heal()
 	for _, n := range w.nodes {
 		n.disk.full = false
 		n.disk.files.SetFree(-1)
@@ -131,15 +128,12 @@ func (w *world) settle() error {
 				return n.fatal
 			}
 		}
-		if w.network == nil {
-			return nil
-		}
 		for _, r := range w.network.busy() {
 			worked = true
 			if err := w.deliver(r); err != nil {
 				return err
 			}
-			synctest.Wait()
+			w.wait()
 		}
 	}
 	return nil

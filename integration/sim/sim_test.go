@@ -1,61 +1,125 @@
 package sim
 
 import (
+	"bufio"
+	"bytes"
+	"errors"
 	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strings"
 	"testing"
 	"testing/cryptotest"
 	"testing/synctest"
+	"time"
 )
 
 var (
 	seedFlag  = flag.Uint64("seed", 0, "run this seed alone")
 	seedsFlag = flag.Int("seeds", 20, "how many seeds to run")
+	twiceFlag = flag.Int("twice", 6, "how many seeds to run twice")
+	traceFlag = flag.String("trace", "", "the file that gets all that happens in the run of -seed")
 	firstFlag = flag.Uint64("first", 1, "the first of the seeds")
 )
 
 // run runs one seed in a bubble of its own.
-func run(t *testing.T, seed uint64, p plant) (w *world, err error) {
+func run(t *testing.T, seed uint64, p plant, out io.Writer) (w *world, err error) {
 	t.Helper()
 	dir := t.TempDir()
 	cryptotest.SetGlobalRandom(t, seed)
-	synctest.Test(t, func(*testing.T) { w, err = runWorld(seed, dir, p) })
+	synctest.Test(t, func(*testing.T) { w, err = runWorld(seed, dir, p, newTrace(out)) })
 	return w, err
 }
 
-func TestSeeds(t *testing.T) {
+// TestSim runs seeds, or one alone.
+func TestSim(t *testing.T) {
 	first, n := *firstFlag, *seedsFlag
+	var out io.Writer
 	if *seedFlag != 0 {
-		first, n = *seedFlag, 1
+		first, n, out = *seedFlag, 1, traceFile(t)
 	}
-	var calls, answered, starts, checks, checkpoints int
+	var all tally
 	for seed := first; seed < first+uint64(n); seed++ {
-		w, err := run(t, seed, noPlant)
+		w, err := run(t, seed, noPlant, out)
 		if err != nil {
-			t.Errorf("seed %d (run it with -seed=%d): %v\noptions: %+v", seed, seed, err, w.options)
+			t.Errorf("seed %d: %v\noptions: %+v\ntrace: %016x\nagain: go test ./integration/sim -run Sim -seed %d",
+				seed, err, w.options, w.trace.sum(), seed)
 		}
-		calls += len(w.history.records)
-		for _, r := range w.history.records {
-			if r.outcome == applied {
-				answered++
-			}
-		}
-		starts, checks, checkpoints = starts+w.starts, checks+w.checks, checkpoints+w.checkpoints
+		all.add(w)
 	}
-	t.Logf("%d seeds from %d: %d calls, %d applied, %d starts, %d of them with a checkpoint, %d twins",
-		n, first, calls, answered, starts, checkpoints, checks)
+	t.Logf("seeds %d to %d: %s", first, first+uint64(n)-1, &all)
 }
 
-func TestSameSeedSameRun(t *testing.T) {
-	for _, seed := range []uint64{4, 5, 6} { // of one node
-		a, errA := run(t, seed, noPlant)
-		b, errB := run(t, seed, noPlant)
-		if a.options.nodes != 1 {
-			t.Fatalf("seed %d runs %d nodes", seed, a.options.nodes)
+// traceFile returns where the trace goes that -trace asks for, nil if nowhere.
+func traceFile(t *testing.T) io.Writer {
+	if *traceFlag == "" {
+		return nil
+	}
+	f, err := os.Create(*traceFlag)
+	if err != nil {
+		t.Fatal(err)
+	}
+	buffered := bufio.NewWriter(f)
+	t.Cleanup(func() {
+		if err := errors.Join(buffered.Flush(), f.Close()); err != nil {
+			t.Error(err)
 		}
-		if a.trace != b.trace || (errA == nil) != (errB == nil) {
-			t.Errorf("seed %d ran in two ways: %x and %x (%v, %v)", seed, a.trace, b.trace, errA, errB)
+	})
+	return buffered
+}
+
+// tally is what happened in several runs.
+type tally struct {
+	runs, calls, applied, starts, checkpoints, twins int
+	simulated                                        time.Duration
+	trace                                            uint64 // of the last run
+}
+
+func (a *tally) add(w *world) {
+	a.runs++
+	a.calls += len(w.history.records)
+	for _, r := range w.history.records {
+		if r.outcome == applied {
+			a.applied++
 		}
 	}
+	a.starts, a.checkpoints, a.twins = a.starts+w.starts, a.checkpoints+w.checkpoints, a.twins+w.checks
+	a.simulated += w.clock.Boot()
+	a.trace = w.trace.sum()
+}
+
+func (a *tally) String() string {
+	return fmt.Sprintf("%v simulated, %d calls, %d applied, %d starts, %d of them with a checkpoint, %d twins; "+
+		"trace of the last %016x",
+		a.simulated.Round(time.Second), a.calls, a.applied, a.starts, a.checkpoints, a.twins, a.trace)
+}
+
+// TestSameSeedSameRun runs seeds twice, and both runs must be the same to the last byte.
+func TestSameSeedSameRun(t *testing.T) {
+	for seed := *firstFlag; seed < *firstFlag+uint64(*twiceFlag); seed++ {
+		var one, two bytes.Buffer
+		_, errOne := run(t, seed, noPlant, &one)
+		_, errTwo := run(t, seed, noPlant, &two)
+		if fmt.Sprint(errOne) != fmt.Sprint(errTwo) {
+			t.Errorf("seed %d ends with %v and with %v", seed, errOne, errTwo)
+		}
+		if !bytes.Equal(one.Bytes(), two.Bytes()) {
+			t.Errorf("seed %d ran in two ways, that part at\n%s", seed, parting(one.String(), two.String()))
+		}
+	}
+}
+
+// parting returns the lines at which two traces part.
+func parting(one, two string) string {
+	a, b := strings.Split(one, "\n"), strings.Split(two, "\n")
+	i := 0
+	for i < min(len(a), len(b))-1 && a[i] == b[i] {
+		i++
+	}
+	from := max(0, i-10)
+	return fmt.Sprintf("line %d:\n%s\n\nand\n%s", i,
+		strings.Join(a[from:min(len(a), i+10)], "\n"), strings.Join(b[from:min(len(b), i+10)], "\n"))
 }
 
 // TestPlantedBugsAreFound: the checks are no theatre.
@@ -63,7 +127,7 @@ func TestPlantedBugsAreFound(t *testing.T) {
 	for _, p := range plants {
 		t.Run(string(p), func(t *testing.T) {
 			for seed := uint64(1); seed <= 30; seed++ {
-				if _, err := run(t, seed, p); err != nil {
+				if _, err := run(t, seed, p, nil); err != nil {
 					t.Logf("seed %d: %.300v", seed, err)
 					return
 				}

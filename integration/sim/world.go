@@ -3,7 +3,6 @@ package sim
 import (
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"io"
 	"math/rand/v2"
 	"path/filepath"
@@ -35,17 +34,17 @@ type world struct {
 	leaders map[raft.Term]raft.ReplicaID // who has been seen to lead a term
 
 	starts, checks, checkpoints int
-	trace                       uint64 // hash of all that happened
+	trace                       *trace
 }
 
 var epoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 // runWorld runs a seed in the bubble it is called in; dir is its own.
-func runWorld(seed uint64, dir string, p plant) (*world, error) {
+func runWorld(seed uint64, dir string, p plant, t *trace) (*world, error) {
 	rng := rand.New(rand.NewPCG(seed, 7))
 	w := &world{
 		rng: rng, options: drawOptions(rng), dir: dir, clock: clock.NewFake(epoch),
-		leaders: map[raft.Term]raft.ReplicaID{},
+		leaders: map[raft.Term]raft.ReplicaID{}, trace: t,
 	}
 	o := &w.options
 	w.history.exact = o.jump == 0 && o.skew == 0
@@ -54,13 +53,13 @@ func runWorld(seed uint64, dir string, p plant) (*world, error) {
 	for id := 1; id <= o.nodes; id++ {
 		voters = append(voters, raft.ReplicaID(id))
 	}
-	if o.nodes > 1 {
-		w.network = newNetwork()
+	if w.network = newNetwork(nil, t); o.nodes > 1 {
+		w.network = newNetwork(voters, t)
 	}
 	for _, id := range voters {
 		w.nodes = append(w.nodes, &node{
-			id: uint64(id), disk: newDisk(rng.Uint64(), w.directory()), clock: clock.NewFake(epoch),
-			rate: 1 + o.skew*rng.Float64(), options: o, plant: p, voters: voters, network: w.network,
+			id: uint64(id), disk: newDisk(rng.Uint64(), w.directory(), t), clock: clock.NewFake(epoch),
+			rate: 1 + o.skew*rng.Float64(), options: o, plant: p, voters: voters, network: w.network, trace: t,
 		})
 	}
 	err := w.run()
@@ -102,7 +101,7 @@ func (w *world) step() error {
 	if err := w.act(); err != nil {
 		return err
 	}
-	synctest.Wait()
+	w.wait()
 	for _, n := range w.nodes {
 		if n.fatal != nil || n.disk.after != nil {
 			if err := w.crash(n); err != nil {
@@ -116,6 +115,15 @@ func (w *world) step() error {
 		}
 	}
 	return w.listen()
+}
+
+// wait lets everything in all nodes go on until it waits for the world.
+func (w *world) wait() {
+	synctest.Wait()
+	w.network.post()
+	for _, n := range w.nodes {
+		n.disk.report()
+	}
 }
 
 // look checks what must hold of the nodes at any time.
@@ -173,7 +181,7 @@ func (w *world) act() error {
 		return w.restart(w.any())
 	case chosen(o.pause):
 		w.any().asleep = w.now + w.rng.IntN(w.options.steps/4)
-	case w.network != nil && chosen(o.network):
+	case chosen(o.network):
 		w.disturb()
 	default:
 		return w.turn()
@@ -215,7 +223,7 @@ func (w *world) disturb() {
 
 // turn lets one actor that has something to do go on, or one letter arrive.
 func (w *world) turn() error {
-	if w.network != nil && w.rng.IntN(2) == 0 {
+	if w.rng.IntN(2) == 0 {
 		if busy := w.network.busy(); len(busy) > 0 {
 			return w.deliver(busy[w.rng.IntN(len(busy))])
 		}
@@ -234,7 +242,7 @@ func (w *world) turn() error {
 			}
 		}
 	}
-	if w.network != nil { // everybody waits for time to pass
+	if len(w.nodes) > 1 { // everybody waits for time to pass
 		w.advance(time.Duration(1+w.rng.IntN(20)) * time.Millisecond)
 	}
 	return nil
@@ -262,8 +270,9 @@ func (w *world) deliver(r route) error {
 func (w *world) advance(d time.Duration) {
 	w.clock.Advance(d)
 	for _, n := range w.nodes {
-		n.clock.Advance(time.Duration(float64(d) * n.rate))
-		synctest.Wait()
+		for left := time.Duration(float64(d) * n.rate); left > 0; n.wait() {
+			left = n.clock.Step(left)
+		}
 	}
 }
 
@@ -286,10 +295,7 @@ func (w *world) listen() error {
 }
 
 func (w *world) note(s *submission) {
-	h := fnv.New64a()
-	fmt.Fprint(h, w.trace, w.now, s.node.id, s.node.process)
-	h.Write(s.reply)
-	w.trace = h.Sum64()
+	w.trace.note("step %d: node %d in process %d answers %x", w.now, s.node.id, s.node.process, digestOf(s.reply))
 }
 
 // abandon ends all connections to nodes: what was answered was answered, all else stays unknown.
@@ -303,7 +309,7 @@ func (w *world) abandon(nodes ...*node) error {
 		}
 		reply := s.reply
 		s.cancel()
-		synctest.Wait()
+		s.node.wait()
 		s.goOn()
 		s.reply = reply
 		failed = errors.Join(failed, s.settle(w.now, w.clock.Now()))
@@ -326,11 +332,9 @@ func (w *world) crash(n *node) error {
 	}
 	w.checkpoints += int(min(1, n.store.LastCheckpoint().Index))
 	n.die()
-	if w.network != nil {
-		w.network.breaks(n.replica())
-	}
-	if n.plant == forgets && w.network != nil {
-		n.disk = newDisk(w.rng.Uint64(), w.directory())
+	w.network.breaks(n.replica())
+	if n.plant == forgets && len(w.nodes) > 1 {
+		n.disk = newDisk(w.rng.Uint64(), w.directory(), w.trace)
 	}
 	if !w.mending && w.rng.IntN(4) == 0 {
 		n.disk.powerIn = 1 + w.rng.IntN(30) // in the middle of the restart
@@ -344,9 +348,7 @@ func (w *world) restart(n *node) error {
 		return err
 	}
 	err := n.stop()
-	if w.network != nil {
-		w.network.breaks(n.replica())
-	}
+	w.network.breaks(n.replica())
 	switch {
 	case err == nil:
 		return w.start(n)
@@ -382,7 +384,7 @@ func (w *world) start(n *node) error {
 			n.disk.files.SetFree(-1)
 		}
 	}
-	if w.network != nil || w.rng.IntN(3) > 0 {
+	if len(w.nodes) > 1 || w.rng.IntN(3) > 0 {
 		return nil
 	}
 	return w.settleAndCompare(n)

@@ -50,6 +50,25 @@ func TestFakeAdvanceFiresInOrder(t *testing.T) {
 	}
 }
 
+func TestFakeStepFiresOne(t *testing.T) {
+	f := NewFake(epoch)
+	first, second, late := f.NewTimer(time.Second), f.NewTimer(time.Second), f.NewTimer(time.Hour)
+	left := f.Step(3 * time.Second)
+	_, ok := fired(first)
+	_, early := fired(second)
+	if !ok || early || left != 2*time.Second || f.Boot() != time.Second {
+		t.Fatalf("first fired: %v, second: %v, %v left, boot %v", ok, early, left, f.Boot())
+	}
+	left = f.Step(left)
+	if _, ok := fired(second); !ok || left != 2*time.Second {
+		t.Fatalf("second fired: %v, %v left", ok, left)
+	}
+	left = f.Step(left)
+	if _, ok := fired(late); ok || left != 0 || f.Boot() != 3*time.Second {
+		t.Fatalf("late fired: %v, %v left, boot %v", ok, left, f.Boot())
+	}
+}
+
 func TestFakeTimerAtOnce(t *testing.T) {
 	f := NewFake(epoch)
 	if _, ok := fired(f.NewTimer(0)); !ok {

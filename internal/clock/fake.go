@@ -56,6 +56,25 @@ func (f *Fake) Advance(d time.Duration) {
 	f.step(end)
 }
 
+// Step moves both clocks on by at most d, up to the first timer that is due, fires that one alone, and returns what
+// is left of d. It panics if d is negative.
+func (f *Fake) Step(d time.Duration) (left time.Duration) {
+	if d < 0 {
+		panic("clock: negative step")
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	end := f.boot + d
+	next := f.earliest()
+	if next == nil || next.deadline > end {
+		f.step(end)
+		return 0
+	}
+	f.step(max(next.deadline, f.boot))
+	f.fire(next)
+	return end - f.boot
+}
+
 // Jump moves the wall clock alone, either way, as an operator or NTP does. Timers do not notice.
 func (f *Fake) Jump(d time.Duration) {
 	f.mu.Lock()
