@@ -201,6 +201,9 @@ func (c *collector) data(s sink) {
 	keys, bytes := c.node.store.Totals()
 	s.gauge("keys", "Keys, with those that have expired and are not removed yet.", float64(keys))
 	s.gauge("data_bytes", "Bytes of keys and values.", float64(bytes))
+	writes, queued := c.node.store.Waiting()
+	s.gauge("writes_waiting", "Writes of clients of this node that wait for their entry of the log.", float64(writes))
+	s.gauge("queue_bytes", "Bytes of calls that wait to be put into the log.", float64(queued))
 	s.gauge("memory_counted_bytes", "Memory of the data as --max-memory counts it.", float64(c.node.store.Memory()))
 	s.gauge("memory_limit_bytes", "The limit of --max-memory, 0 for none.", float64(c.node.config.Limits.MaxMemory))
 	s.gauge("namespaces", "Namespaces, with numbered databases that were written to.",

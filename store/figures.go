@@ -5,6 +5,16 @@ import "github.com/primatomic/primatomic/engine"
 // Calls returns how many calls have been answered since the start of the process.
 func (s *Store) Calls() uint64 { return s.calls.Load() }
 
+// Waiting returns what is on its way to the log and through it: the writes of clients here that wait for the apply of
+// their entry, and the bytes of calls that have not been put into an entry yet, those that other nodes have forwarded
+// included.
+func (s *Store) Waiting() (writes, bytes int) {
+	s.batcher.mu.Lock()
+	bytes = s.batcher.bytes + s.batcher.foreignBytes
+	s.batcher.mu.Unlock()
+	return s.waiters.count(), bytes
+}
+
 // Totals returns how many keys there are and how many bytes they and their values have.
 func (s *Store) Totals() (keys, bytes int64) { return s.state().Totals() }
 

@@ -79,6 +79,19 @@ func (ws *waiters) takeBelow(term raft.Term) []waiter {
 	return passed
 }
 
+// count returns how many there are.
+func (ws *waiters) count() int {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	n := 0
+	for q := ws.first; q < ws.next; q++ {
+		if ws.slot(q).run != nil {
+			n++
+		}
+	}
+	return n
+}
+
 // jump notes that a checkpoint was installed.
 func (ws *waiters) jump() {
 	ws.mu.Lock()

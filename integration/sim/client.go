@@ -90,6 +90,18 @@ func (s *submission) goOn() {
 	}
 }
 
+// applied reports whether every line was answered for good.
+func (s *submission) applied() bool {
+	for _, l := range s.lines {
+		for _, r := range l.records {
+			if r.outcome != applied {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // scribble overwrites the arguments: once a call is answered its bytes are the front door's again.
 func scribble(calls []command.Call) {
 	for i := range calls {

@@ -3,7 +3,10 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"math/rand/v2"
 	"os"
+	"slices"
 	"syscall"
 
 	"github.com/primatomic/primatomic/internal/vfs"
@@ -11,22 +14,25 @@ import (
 
 var (
 	errPower = errors.New("the power has failed")
-	errDisk  = &os.PathError{Op: "sync", Path: "wal", Err: syscall.EIO}
+	errDisk  = fmt.Errorf("the disk fails: %w", syscall.EIO)
 )
 
 // disk is what of a node outlives its processes: the log's files in memory, the checkpoints' in a
 // directory.
 type disk struct {
-	files       *vfs.Mem
-	checkpoints string
-	trace       *trace
-	done        []string // operations that the trace has not been told of
+	files *vfs.Mem
+	// How far this process has written its files, and how far that is durable.
+	written, cold map[string]int64
+	checkpoints   string
+	trace         *trace
+	flips         []flip   // bits that are the wrong way
+	done          []string // operations that the trace has not been told of
 
 	full bool
 	// What is going to go wrong; one thing at a time.
-	powerIn int // operations that change something until the power fails; 0: never
-	badSync bool
-	short   bool // the next write stores only a part
+	powerIn int      // operations that change something until the power fails; 0: never
+	fail    vfs.Kind // the next operation of this kind fails with EIO; 0: none
+	short   bool     // the next write stores only a part
 	// after is what a power failure has left, once it has happened; nothing works then.
 	after *vfs.Mem
 }
@@ -39,9 +45,80 @@ func newDisk(seed uint64, checkpoints string, trace *trace) *disk {
 
 // use makes files the disk's content, with no fault ahead.
 func (d *disk) use(files *vfs.Mem) {
-	*d = disk{files: files, checkpoints: d.checkpoints, trace: d.trace, full: d.full}
-	files.SetHook(d.operation)
-	files.SetTrace(func(op vfs.Op, err error) { d.done = append(d.done, fmt.Sprint(op, " ", err)) })
+	*d = disk{files: files, checkpoints: d.checkpoints, trace: d.trace, full: d.full, flips: d.flips,
+		written: map[string]int64{}, cold: map[string]int64{}}
+	d.watch()
+}
+
+// performed notes an operation that is over.
+func (d *disk) performed(op vfs.Op, err error) {
+	d.done = append(d.done, fmt.Sprint(op, " ", err))
+	switch {
+	case err != nil:
+	case op.Kind == vfs.OpWrite:
+		d.flips = slices.DeleteFunc(d.flips, func(f flip) bool {
+			return f.name == op.Name && op.Offset <= f.offset && f.offset < op.Offset+int64(op.Len)
+		})
+		d.written[op.Name] = max(d.written[op.Name], op.Offset+int64(op.Len))
+	case op.Kind == vfs.OpSync:
+		d.cold[op.Name] = d.written[op.Name]
+	}
+}
+
+// flip is a bit of the log that is the wrong way.
+type flip struct {
+	name   string
+	offset int64
+	bit    uint
+	wrong  byte // what the byte is with it
+}
+
+// rot turns a bit of the log over that has been durable for a while, or for a moment.
+func (d *disk) rot(rng *rand.Rand) {
+	names := slices.Sorted(maps.Keys(d.cold))
+	if len(names) == 0 {
+		return
+	}
+	f := flip{name: names[rng.IntN(len(names))], bit: uint(rng.IntN(8))}
+	f.offset = rng.Int64N(max(1, d.cold[f.name]))
+	if d.files.FlipBit(f.name, f.offset, f.bit) != nil {
+		return // it was removed
+	}
+	f.wrong, _ = d.peek(f.name, f.offset)
+	d.trace.note("bit %d at %d of %s turns over", f.bit, f.offset, f.name)
+	d.flips = append(d.flips, f)
+}
+
+// repair turns back what rot has turned over, if it is still so.
+func (d *disk) repair() {
+	for _, f := range d.flips {
+		if b, there := d.peek(f.name, f.offset); there && b == f.wrong {
+			_ = d.files.FlipBit(f.name, f.offset, f.bit)
+			d.trace.note("bit %d at %d of %s turns back", f.bit, f.offset, f.name)
+		}
+	}
+	d.flips = nil
+}
+
+// peek reads a byte without anybody noticing.
+func (d *disk) peek(name string, offset int64) (b byte, there bool) {
+	d.files.SetHook(nil)
+	d.files.SetTrace(nil)
+	defer d.watch()
+	file, err := d.files.OpenRead(name)
+	if err != nil {
+		return 0, false
+	}
+	defer func() { _ = file.Close() }()
+	one := make([]byte, 1)
+	n, _ := file.ReadAt(one, offset)
+	return one[0], n == 1
+}
+
+// watch has the disk asked before every operation, and told after it.
+func (d *disk) watch() {
+	d.files.SetHook(d.operation)
+	d.files.SetTrace(d.performed)
 }
 
 // report tells the trace what has been done since. Nobody works on the disk meanwhile.
@@ -61,8 +138,8 @@ func (d *disk) operation(op vfs.Op) error {
 	switch {
 	case d.after != nil:
 		return errPower
-	case op.Kind == vfs.OpSync && d.badSync:
-		d.badSync = false
+	case d.fail != 0 && op.Kind == d.fail:
+		d.fail = 0
 		return errDisk
 	case op.Kind == vfs.OpWrite && d.short:
 		d.short = false

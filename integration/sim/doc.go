@@ -19,6 +19,7 @@
 // the background is done before time passes. So a seed always gives the same run, to the last byte that is written,
 // sent and answered; the trace tells.
 //
-// Caveats: checkpoints are real files, because bbolt needs mmap; they survive a power failure whole or
-// as the rubbish of an unfinished one. The voters stay the same, and the network is none of raft/transport.
+// Caveats: checkpoints are real files, because bbolt needs mmap; they survive a power failure whole or as rubbish of an
+// unfinished one. The network is none of raft/transport. Package cluster is not here: the world itself asks the leader
+// for changes of the members.
 package sim

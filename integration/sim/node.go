@@ -21,13 +21,15 @@ type node struct {
 	id      uint64
 	disk    *disk
 	clock   *clock.Fake
-	rate    float64 // of its clock, by true time
-	asleep  int     // until this step the process stands still
+	rate    float64            // of its clock, by true time
+	asleep  int                // until this step the process stands still
+	starved map[raft.Actor]int // until which step an actor gets no turn
 	options *options
 	plant   plant
-	voters  []raft.ReplicaID
-	network *network // with links, unless it is alone
+	voters  []raft.ReplicaID // that the cluster was founded by; nil for a node that joins
+	network *network         // with links, unless it is alone
 	trace   *trace
+	logs    *logs
 	process uint64 // number of starts
 
 	up    bool
@@ -45,10 +47,13 @@ func (n *node) start() error {
 	if n.process++; n.plant == reusesOrigins {
 		n.process = 1
 	}
-	n.up, n.fatal = false, nil
-	founding, err := raft.Founding(n.voters...)
-	if err != nil {
-		return err
+	n.up, n.fatal, n.starved = false, nil, map[raft.Actor]int{}
+	var founding raft.Seed
+	var err error
+	if n.voters != nil {
+		if founding, err = raft.Founding(n.voters...); err != nil {
+			return err
+		}
 	}
 	logger := slog.New(slog.DiscardHandler)
 	fatal := func(err error) {
@@ -67,7 +72,8 @@ func (n *node) start() error {
 	limits.CheckpointBytesMin = n.options.checkpointBytes
 	limits.MemoryBytesMax = n.options.memoryBytes
 	limits.DigestInterval = n.options.digestInterval
-	mark := recovery.Groups[theGroup].Snapshot
+	group, known := recovery.Groups[theGroup]
+	mark := group.Snapshot
 	o := store.Options{
 		Group: theGroup, Dir: n.disk.checkpoints, Node: n.id, Process: n.process, Clock: leisure{n.clock},
 		Logger: logger, Limits: limits, Seed: n.process, Fatal: fatal,
@@ -81,15 +87,14 @@ func (n *node) start() error {
 	if err != nil {
 		return fmt.Errorf("open the store: %w", err)
 	}
-	hard := recovery.Groups[theGroup].HardState
 	term, index, conf := n.store.Position()
-	if hard == (wal.HardState{}) && index == founding.Index {
-		if hard, err = raft.Bootstrap(l, theGroup, founding); err != nil {
-			return fmt.Errorf("bootstrap: %w", err)
+	if !known {
+		if group.HardState, err = n.enter(l, founding); err != nil {
+			return fmt.Errorf("enter the group: %w", err)
 		}
 	}
 	n.host, err = raft.NewHost(raft.HostConfig{
-		Log: n.plant.log(l), Clock: leisure{n.clock}, Logger: logger, Process: n.process, Fatal: fatal,
+		Log: n.plant.log(watched{l, n.logs}), Clock: leisure{n.clock}, Logger: logger, Process: n.process, Fatal: fatal,
 		Transport: transport,
 	})
 	if err != nil {
@@ -97,7 +102,7 @@ func (n *node) start() error {
 	}
 	n.group, err = n.host.AddGroup(raft.GroupConfig{
 		ID: theGroup, Replica: raft.ReplicaID(n.id), Applied: index, AppliedTerm: term, ConfState: conf,
-		Charter: n.store.Charter(), HardState: hard,
+		Charter: n.store.Charter(), HardState: group.HardState,
 		StateMachine: n.plant.machine(n.store, n.process), Proposer: n.store.Proposer(),
 		Source: n.store, Fetcher: n.store, Limits: raft.Limits{TailBytes: n.options.tailBytes},
 	})
@@ -107,6 +112,14 @@ func (n *node) start() error {
 	n.store.Join(n.group)
 	n.log, n.up = l, true
 	return nil
+}
+
+// enter begins the group's log.
+func (n *node) enter(l *wal.Log, founding raft.Seed) (wal.HardState, error) {
+	if n.voters == nil {
+		return wal.HardState{}, raft.Enter(l, theGroup)
+	}
+	return raft.Bootstrap(l, theGroup, founding)
 }
 
 // wait lets everything in the node go on until it waits for the world.

@@ -18,7 +18,9 @@ type options struct {
 	large           bool    // some values take many sectors
 	skew            float64 // how much faster than true time the fastest clock may run
 	// How often, in a thousand steps.
-	ask, advance, stall, jump, power, powerSoon, badSync, short, fill, leave, restart, pause, network int
+	ask, advance, stall, jump, leave                          int
+	power, powerSoon, restart, pause, starve, network, member int
+	fail, short, fill, flip                                   int
 	// How often, in a thousand letters.
 	tricks int
 }
@@ -31,8 +33,8 @@ func drawOptions(rng *rand.Rand) options {
 		nodes: 1, steps: 1500, clients: 1 + rng.IntN(6), segmentBytes: 16 << 10 << rng.IntN(3),
 		checkpointBytes: 1 << 50, large: rng.IntN(2) == 0,
 		ask: 50 + rng.IntN(300), advance: 20 + rng.IntN(100), stall: some(6), jump: some(10),
-		power: some(6), powerSoon: some(10), badSync: some(4), short: some(4), fill: some(10), leave: some(10),
-		restart: some(4),
+		power: some(6), powerSoon: some(10), fail: some(4), short: some(4), fill: some(10), leave: some(10),
+		restart: some(4), flip: some(3),
 	}
 	if rng.IntN(2) == 0 {
 		o.checkpointBytes = int64(1000 << rng.IntN(6))
@@ -53,9 +55,9 @@ func (o *options) makeCluster(rng *rand.Rand, some func(int) int) {
 		o.nodes = 5
 	}
 	o.ask, o.advance, o.stall = 20+rng.IntN(100), rng.IntN(20), some(2)
-	o.power, o.powerSoon, o.badSync, o.short = some(3), some(3), some(2), some(2)
+	o.power, o.powerSoon, o.fail, o.short = some(3), some(3), some(2), some(2)
 	o.fill, o.restart, o.pause, o.network = some(3), some(2), some(3), some(12)
-	o.tricks = some(60)
+	o.tricks, o.starve, o.member, o.flip = some(60), some(4), some(8), some(2)
 	if rng.IntN(2) == 0 {
 		o.skew = 0.15
 	}

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -30,6 +31,7 @@ func (w *world) settleAndCompare(n *node) error {
 	twin := &node{
 		id: n.id, disk: d, clock: n.clock, options: n.options, plant: n.plant,
 		voters: n.voters, process: n.process + 1000, network: newNetwork(nil, w.trace), trace: w.trace,
+		logs: &logs{entries: map[slot]content{}},
 	}
 	if err := twin.start(); err != nil {
 		return fmt.Errorf("twin: %w", err)
@@ -65,7 +67,7 @@ func (w *world) compare() error {
 		}
 	}
 	w.checks++
-	return w.look()
+	return w.lookAtRest()
 }
 
 // finish mends everything, waits for all answers, and reads every key: before a last power failure, after
@@ -74,15 +76,18 @@ func (w *world) finish() error {
 	w.mending = true
 	w.network.heal()
 	for _, n := range w.nodes {
-		n.disk.full = false
+		n.disk.full, n.disk.fail = false, 0
 		n.disk.files.SetFree(-1)
+		n.disk.repair()
 		if err := w.crash(n); err != nil {
 			return err
 		}
 	}
+	if err := w.dismiss(); err != nil {
+		return err
+	}
 	for _, again := range []func(*node) error{w.crash, w.restart, nil} {
-		w.waiting = append(w.waiting, w.any().send(w.asker.everything(w.now, w.clock.Now())))
-		if err := w.rest(); err != nil {
+		if err := w.readAll(); err != nil {
 			return err
 		}
 		if err := w.compare(); err != nil {
@@ -101,6 +106,21 @@ func (w *world) finish() error {
 	return nil
 }
 
+// readAll reads every key. What is refused, for want of a leader, is asked again.
+func (w *world) readAll() error {
+	for range 20 {
+		s := w.any().send(w.asker.everything(w.now, w.clock.Now()))
+		w.waiting = append(w.waiting, s)
+		if err := w.rest(); err != nil {
+			return err
+		}
+		if s.applied() {
+			return nil
+		}
+	}
+	return errors.New("nobody answers reads any more")
+}
+
 // rest lets time pass until every client has its answer, and all nodes have applied the same.
 func (w *world) rest() error {
 	for range 2000 {
@@ -116,7 +136,8 @@ func (w *world) rest() error {
 		}
 		w.advance(10 * time.Millisecond)
 	}
-	return fmt.Errorf("%d clients wait for ever", len(w.waiting))
+	return fmt.Errorf("there is no rest: %d clients wait, %d members, all even: %v",
+		len(w.waiting), len(w.members()), w.even())
 }
 
 // settle gives turns and delivers until nobody has anything to do.
@@ -139,10 +160,14 @@ func (w *world) settle() error {
 	return nil
 }
 
-// even reports whether all nodes have applied the whole log.
+// even reports whether all members have applied the whole log.
 func (w *world) even() bool {
-	last := w.nodes[0].group.Status().Last
-	return !slices.ContainsFunc(w.nodes, func(n *node) bool {
+	members := w.members()
+	if len(members) == 0 {
+		return false
+	}
+	last := members[0].group.Status().Last
+	return !slices.ContainsFunc(members, func(n *node) bool {
 		s := n.group.Status()
 		return s.Applied != last || s.Last != last
 	})

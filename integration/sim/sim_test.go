@@ -16,11 +16,11 @@ import (
 )
 
 var (
-	seedFlag  = flag.Uint64("seed", 0, "run this seed alone")
-	seedsFlag = flag.Int("seeds", 20, "how many seeds to run")
-	twiceFlag = flag.Int("twice", 6, "how many seeds to run twice")
-	traceFlag = flag.String("trace", "", "the file that gets all that happens in the run of -seed")
-	firstFlag = flag.Uint64("first", 1, "the first of the seeds")
+	seedFlag   = flag.Uint64("seed", 0, "run this seed alone")
+	seedsFlag  = flag.Int("seeds", 20, "how many seeds to run")
+	twiceFlag  = flag.Int("twice", 6, "how many seeds to run twice")
+	eventsFlag = flag.String("events", "", "the file that gets all that happens in the run of -seed")
+	firstFlag  = flag.Uint64("first", 1, "the first of the seeds")
 )
 
 // run runs one seed in a bubble of its own.
@@ -51,12 +51,12 @@ func TestSim(t *testing.T) {
 	t.Logf("seeds %d to %d: %s", first, first+uint64(n)-1, &all)
 }
 
-// traceFile returns where the trace goes that -trace asks for, nil if nowhere.
+// traceFile returns where the trace goes that -events asks for, nil if nowhere.
 func traceFile(t *testing.T) io.Writer {
-	if *traceFlag == "" {
+	if *eventsFlag == "" {
 		return nil
 	}
-	f, err := os.Create(*traceFlag)
+	f, err := os.Create(*eventsFlag)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,9 +71,9 @@ func traceFile(t *testing.T) io.Writer {
 
 // tally is what happened in several runs.
 type tally struct {
-	runs, calls, applied, starts, checkpoints, twins int
-	simulated                                        time.Duration
-	trace                                            uint64 // of the last run
+	runs, calls, applied, starts, checkpoints, twins, joined, gone int
+	simulated                                                      time.Duration
+	trace                                                          uint64 // of the last run
 }
 
 func (a *tally) add(w *world) {
@@ -86,13 +86,14 @@ func (a *tally) add(w *world) {
 	}
 	a.starts, a.checkpoints, a.twins = a.starts+w.starts, a.checkpoints+w.checkpoints, a.twins+w.checks
 	a.simulated += w.clock.Boot()
+	a.joined, a.gone = a.joined+w.made-w.options.nodes, a.gone+w.gone
 	a.trace = w.trace.sum()
 }
 
 func (a *tally) String() string {
-	return fmt.Sprintf("%v simulated, %d calls, %d applied, %d starts, %d of them with a checkpoint, %d twins; "+
-		"trace of the last %016x",
-		a.simulated.Round(time.Second), a.calls, a.applied, a.starts, a.checkpoints, a.twins, a.trace)
+	return fmt.Sprintf("%v simulated, %d calls, %d applied, %d starts, %d of them with a checkpoint, %d twins, "+
+		"%d nodes joined, %d left; trace of the last %016x", a.simulated.Round(time.Second), a.calls, a.applied,
+		a.starts, a.checkpoints, a.twins, a.joined, a.gone, a.trace)
 }
 
 // TestSameSeedSameRun runs seeds twice, and both runs must be the same to the last byte.

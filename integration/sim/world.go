@@ -3,17 +3,14 @@ package sim
 import (
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
-	"syscall"
 	"testing/synctest"
 	"time"
 
 	"github.com/primatomic/primatomic/internal/clock"
 	"github.com/primatomic/primatomic/raft"
-	"github.com/primatomic/primatomic/wal"
 )
 
 // world is one run.
@@ -23,7 +20,11 @@ type world struct {
 	dir     string // for checkpoints
 	dirs    int
 	clock   *clock.Fake // true time
-	nodes   []*node
+	nodes   []*node     // that are not gone for good
+	made    int         // nodes, gone ones included
+	gone    int         // nodes that are gone for good
+	plant   plant
+	change  change // of the members, the last one
 	network *network
 	asker   asker
 	history history
@@ -32,6 +33,7 @@ type world struct {
 	mending bool // no more faults
 
 	leaders map[raft.Term]raft.ReplicaID // who has been seen to lead a term
+	logs    logs
 
 	starts, checks, checkpoints int
 	trace                       *trace
@@ -44,23 +46,18 @@ func runWorld(seed uint64, dir string, p plant, t *trace) (*world, error) {
 	rng := rand.New(rand.NewPCG(seed, 7))
 	w := &world{
 		rng: rng, options: drawOptions(rng), dir: dir, clock: clock.NewFake(epoch),
-		leaders: map[raft.Term]raft.ReplicaID{}, trace: t,
+		leaders: map[raft.Term]raft.ReplicaID{}, trace: t, plant: p,
+		logs: logs{entries: map[slot]content{}},
 	}
 	o := &w.options
 	w.history.exact = o.jump == 0 && o.skew == 0
 	w.asker = asker{rng: rng, history: &w.history, large: o.large}
-	var voters []raft.ReplicaID
-	for id := 1; id <= o.nodes; id++ {
-		voters = append(voters, raft.ReplicaID(id))
-	}
+	voters := ids(o.nodes)
 	if w.network = newNetwork(nil, t); o.nodes > 1 {
-		w.network = newNetwork(voters, t)
+		w.network = newNetwork(ids(nodesMax), t)
 	}
-	for _, id := range voters {
-		w.nodes = append(w.nodes, &node{
-			id: uint64(id), disk: newDisk(rng.Uint64(), w.directory(), t), clock: clock.NewFake(epoch),
-			rate: 1 + o.skew*rng.Float64(), options: o, plant: p, voters: voters, network: w.network, trace: t,
-		})
+	for range voters {
+		w.newNode(voters)
 	}
 	err := w.run()
 	err = errors.Join(err, w.abandon(w.nodes...))
@@ -87,6 +84,37 @@ func (w *world) run() error {
 	return w.history.check()
 }
 
+// newNode makes a node with an empty disk and an id that none had before: a founder, or with no voters one that is to
+// join.
+func (w *world) newNode(voters []raft.ReplicaID) *node {
+	w.made++
+	n := &node{
+		id: uint64(w.made), disk: newDisk(w.rng.Uint64(), w.directory(), w.trace), clock: clock.NewFake(w.clock.Now()),
+		rate: 1 + w.options.skew*w.rng.Float64(), options: &w.options, plant: w.plant, voters: voters,
+		network: w.network, trace: w.trace, logs: &w.logs,
+	}
+	w.nodes = append(w.nodes, n)
+	return n
+}
+
+// node returns the one with an id; nil if it is gone.
+func (w *world) node(id raft.ReplicaID) *node {
+	i := slices.IndexFunc(w.nodes, func(n *node) bool { return n.replica() == id })
+	if i < 0 {
+		return nil
+	}
+	return w.nodes[i]
+}
+
+// ids are the first n.
+func ids(n int) []raft.ReplicaID {
+	var all []raft.ReplicaID
+	for id := range n {
+		all = append(all, raft.ReplicaID(id+1))
+	}
+	return all
+}
+
 // directory returns the name of a new directory.
 func (w *world) directory() string {
 	w.dirs++
@@ -109,12 +137,15 @@ func (w *world) step() error {
 			}
 		}
 	}
-	if w.now%16 == 0 {
-		if err := w.look(); err != nil {
+	if err := w.listen(); err != nil {
+		return err
+	}
+	if gone := w.removed(); gone != nil && w.rng.IntN(300) == 0 {
+		if err := w.retire(gone); err != nil {
 			return err
 		}
 	}
-	return w.listen()
+	return w.look()
 }
 
 // wait lets everything in all nodes go on until it waits for the world.
@@ -124,24 +155,6 @@ func (w *world) wait() {
 	for _, n := range w.nodes {
 		n.disk.report()
 	}
-}
-
-// look checks what must hold of the nodes at any time.
-func (w *world) look() error {
-	for _, n := range w.nodes {
-		s := n.group.Status()
-		if reason, yes := n.store.Quarantined(); yes {
-			return fmt.Errorf("node %d is in quarantine: %s", n.id, reason)
-		}
-		if s.Role != raft.RoleLeader {
-			continue
-		}
-		if other, known := w.leaders[s.Term]; known && other != s.Replica {
-			return fmt.Errorf("nodes %d and %d lead term %d", other, n.id, s.Term)
-		}
-		w.leaders[s.Term] = s.Replica
-	}
-	return nil
 }
 
 // act chooses what happens.
@@ -162,13 +175,15 @@ func (w *world) act() error {
 	case chosen(o.stall):
 		w.advance(time.Duration(w.rng.IntN(3000)) * time.Millisecond)
 	case chosen(o.jump):
-		w.any().clock.Jump(time.Duration(w.rng.IntN(2000)-1000) * time.Millisecond)
+		w.jump(w.any())
 	case chosen(o.power):
 		return w.crash(w.any())
 	case chosen(o.powerSoon):
 		d.powerIn = 1 + w.rng.IntN(20)
-	case chosen(o.badSync):
-		d.badSync = true
+	case chosen(o.fail):
+		d.fail = failable[w.rng.IntN(len(failable))]
+	case chosen(o.flip):
+		d.rot(w.rng)
 	case chosen(o.short):
 		d.short = true
 	case chosen(o.fill):
@@ -181,44 +196,16 @@ func (w *world) act() error {
 		return w.restart(w.any())
 	case chosen(o.pause):
 		w.any().asleep = w.now + w.rng.IntN(w.options.steps/4)
+	case chosen(o.starve):
+		w.starve(w.any())
 	case chosen(o.network):
 		w.disturb()
+	case chosen(o.member):
+		return w.changeMembers()
 	default:
 		return w.turn()
 	}
 	return nil
-}
-
-// fill makes a disk full, or a full one empty again.
-func (w *world) fill(d *disk) {
-	if d.full = !d.full; d.full {
-		d.files.SetFree(int64(w.rng.IntN(8 << 10)))
-	} else {
-		d.files.SetFree(-1)
-	}
-}
-
-// disturb does something to the network.
-func (w *world) disturb() {
-	a, b := w.any(), w.any()
-	switch w.rng.IntN(6) {
-	case 0:
-		w.network.disconnect(a.replica(), b.replica())
-	case 1: // a and b, one way or both
-		both := w.rng.IntN(2) == 0
-		w.network.each(a.replica(), b.replica(), func(r route, l *link) {
-			l.cut = l.cut || both || r.from == a.replica()
-		})
-	case 2: // a from all, one way or both
-		in, out := w.rng.IntN(3) > 0, w.rng.IntN(3) > 0
-		w.network.each(a.replica(), 0, func(r route, l *link) {
-			l.cut = l.cut || in && r.to == a.replica() || out && r.from == a.replica()
-		})
-	case 3:
-		w.network.each(a.replica(), b.replica(), func(_ route, l *link) { l.down, l.letters = true, nil })
-	default:
-		w.network.heal()
-	}
 }
 
 // turn lets one actor that has something to do go on, or one letter arrive.
@@ -237,7 +224,8 @@ func (w *world) turn() error {
 		actors := n.host.Actors()
 		first := w.rng.IntN(len(actors))
 		for j := range actors {
-			if actors[(first+j)%len(actors)].Turn() {
+			a := actors[(first+j)%len(actors)]
+			if (n.starved[a] <= w.now || w.mending) && a.Turn() {
 				return nil
 			}
 		}
@@ -250,8 +238,11 @@ func (w *world) turn() error {
 
 // deliver lets the next letter of a link arrive, or plays a trick with it.
 func (w *world) deliver(r route) error {
-	to := w.nodes[r.to-1]
+	to := w.node(r.to)
 	switch {
+	case to == nil: // gone for good
+		w.network.take(r)
+		return nil
 	case w.mending:
 	case to.asleep > w.now:
 		return nil
@@ -359,12 +350,6 @@ func (w *world) restart(n *node) error {
 	}
 }
 
-// excused reports whether a disk that was made to fail explains an error.
-func (w *world) excused(n *node, err error) bool {
-	return n.disk.full && (errors.Is(err, wal.ErrNoSpace) || errors.Is(err, syscall.ENOSPC)) ||
-		errors.Is(err, io.ErrShortWrite) || errors.Is(err, errPower) || errors.Is(err, syscall.EIO)
-}
-
 // start brings a node up, over failures if need be, and now and then holds one that is alone against a twin.
 func (w *world) start(n *node) error {
 	for {
@@ -379,6 +364,7 @@ func (w *world) start(n *node) error {
 		if err := n.disk.powerFails(w.directory()); err != nil {
 			return err
 		}
+		n.disk.repair()
 		if n.disk.full && w.rng.IntN(2) == 0 {
 			n.disk.full = false
 			n.disk.files.SetFree(-1)
