@@ -10,6 +10,7 @@
 //   - network: links between nodes, which keep order, lose, are cut and end; and play tricks with messages of raft.
 //   - client: a connection, with at most one submission on its way.
 //   - history: every call with its answer; check says what in it cannot be.
+//   - ledger: every entry that a state machine was given, by its place in the log.
 //   - plant: a bug put in on purpose, to show that check finds it.
 //   - trace: all that happens in a run, line by line.
 //

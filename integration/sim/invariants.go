@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/primatomic/primatomic/raft"
@@ -8,8 +9,8 @@ import (
 
 // look checks what must hold of the nodes at any time.
 func (w *world) look() error {
-	if w.logs.broken != nil {
-		return w.logs.broken
+	if broken := cmp.Or(w.logs.broken, w.ledger.broken); broken != nil {
+		return broken
 	}
 	served := raft.Term(0) // the last term whose leader may have shown an effect
 	for _, n := range w.nodes {

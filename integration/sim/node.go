@@ -30,6 +30,7 @@ type node struct {
 	network *network         // with links, unless it is alone
 	trace   *trace
 	logs    *logs
+	ledger  *ledger
 	process uint64 // number of starts
 
 	up    bool
@@ -103,7 +104,7 @@ func (n *node) start() error {
 	n.group, err = n.host.AddGroup(raft.GroupConfig{
 		ID: theGroup, Replica: raft.ReplicaID(n.id), Applied: index, AppliedTerm: term, ConfState: conf,
 		Charter: n.store.Charter(), HardState: group.HardState,
-		StateMachine: n.plant.machine(n.store, n.process), Proposer: n.store.Proposer(),
+		StateMachine: n.machine(index, term), Proposer: n.store.Proposer(),
 		Source: n.store, Fetcher: n.store, Limits: raft.Limits{TailBytes: n.options.tailBytes},
 	})
 	if err != nil {
@@ -112,6 +113,11 @@ func (n *node) start() error {
 	n.store.Join(n.group)
 	n.log, n.up = l, true
 	return nil
+}
+
+// machine returns what the raft host applies to, with the state as of a place.
+func (n *node) machine(at raft.Index, term raft.Term) raft.StateMachine {
+	return n.ledger.keep(n.plant.machine(n.store, n.process), n.id, at, term)
 }
 
 // enter begins the group's log.

@@ -31,7 +31,7 @@ func (w *world) settleAndCompare(n *node) error {
 	twin := &node{
 		id: n.id, disk: d, clock: n.clock, options: n.options, plant: n.plant,
 		voters: n.voters, process: n.process + 1000, network: newNetwork(nil, w.trace), trace: w.trace,
-		logs: &logs{entries: map[slot]content{}},
+		logs: &logs{entries: map[slot]content{}}, ledger: newLedger(),
 	}
 	if err := twin.start(); err != nil {
 		return fmt.Errorf("twin: %w", err)

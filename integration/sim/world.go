@@ -34,6 +34,7 @@ type world struct {
 
 	leaders map[raft.Term]raft.ReplicaID // who has been seen to lead a term
 	logs    logs
+	ledger  *ledger
 
 	starts, checks, checkpoints int
 	trace                       *trace
@@ -47,7 +48,7 @@ func runWorld(seed uint64, dir string, p plant, t *trace) (*world, error) {
 	w := &world{
 		rng: rng, options: drawOptions(rng), dir: dir, clock: clock.NewFake(epoch),
 		leaders: map[raft.Term]raft.ReplicaID{}, trace: t, plant: p,
-		logs: logs{entries: map[slot]content{}},
+		logs: logs{entries: map[slot]content{}}, ledger: newLedger(),
 	}
 	o := &w.options
 	w.history.exact = o.jump == 0 && o.skew == 0
@@ -91,7 +92,7 @@ func (w *world) newNode(voters []raft.ReplicaID) *node {
 	n := &node{
 		id: uint64(w.made), disk: newDisk(w.rng.Uint64(), w.directory(), w.trace), clock: clock.NewFake(w.clock.Now()),
 		rate: 1 + w.options.skew*w.rng.Float64(), options: &w.options, plant: w.plant, voters: voters,
-		network: w.network, trace: w.trace, logs: &w.logs,
+		network: w.network, trace: w.trace, logs: &w.logs, ledger: w.ledger,
 	}
 	w.nodes = append(w.nodes, n)
 	return n
