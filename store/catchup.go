@@ -26,7 +26,7 @@ func (s *Store) stream() *stream.Stream {
 	s.streaming.Do(func() {
 		s.streamed = stream.New(stream.Config{
 			Dir: c.dir, Send: s.bulk.Send, Clock: s.source, Logger: s.logger,
-			BytesPerSecond: s.limits.CatchUpBytesPerSecond,
+			BytesPerSecond: s.limits.CatchUpBytesPerSecond, Damaged: s.noteDamaged,
 		})
 		c.working.Go(func() {
 			<-c.ctx.Done()
@@ -34,6 +34,17 @@ func (s *Store) stream() *stream.Stream {
 		})
 	})
 	return s.streamed
+}
+
+// noteDamaged takes note of a checkpoint on the disk that is not as it was written. What it is of is in memory and in
+// the log after it, so another one is written in its place, while this process lives.
+func (s *Store) noteDamaged(name stream.Name, damage *checkpoint.CorruptError) {
+	if s.checkpoints.condemn(name.Index) {
+		s.sinceCheckpoint.Add(s.limits.CheckpointBytesMin) // one is due with the next entry at the latest
+		s.logger.Error("the newest checkpoint is damaged on the disk, which may be failing. A new one is written "+
+			"from memory; a node that is stopped before that does not start again and must be rebuilt",
+			"file", damage.File, "offset", damage.Offset, "reason", damage.Reason)
+	}
 }
 
 // ReceiveBulk takes a packet that another node has sent through Options.Bulk. It does not block.

@@ -153,6 +153,28 @@ func TestJoinerCatchesUp(t *testing.T) {
 	}, shortLogs)
 }
 
+// A checkpoint that has rotted on the leader's disk is no dead end: the leader makes another one from its memory.
+func TestCatchUpFromRottenDisk(t *testing.T) {
+	inTrio(t, 3, func(t *testing.T, c *trio) {
+		leader, away := c.leader(), c.followers()[0]
+		c.isolate(away)
+		c.load(leader, 0, 300)
+		c.trimmed(away.group.Status().Applied + 1)
+		rotten := leader.store.LastCheckpoint()
+		content, err := os.ReadFile(rotten.Path)
+		leader.must(err)
+		content[len(content)/2] ^= 4
+		leader.must(os.WriteFile(rotten.Path, content, 0o600))
+		c.heal()
+		c.same()
+		if away.store.LastCheckpoint().Index == 0 {
+			t.Fatal("it got the log")
+		}
+		leader.crash() // and starts from the new one
+		c.same()
+	}, shortLogs)
+}
+
 func closed(done <-chan struct{}) bool {
 	select {
 	case <-done:

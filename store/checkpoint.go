@@ -24,6 +24,7 @@ type checkpoints struct {
 	busy    bool            // one is being written; guarded by mu
 	last    checkpoint.Info // the newest complete one; guarded by mu
 	lastAt  position        // what it is of; guarded by mu
+	damaged bool            // the newest one is not as it was written: it is as if there were none; guarded by mu
 	retryAt time.Duration   // boot clock before which none is begun, after a failure; guarded by mu
 }
 
@@ -41,7 +42,7 @@ const (
 func (c *checkpoints) begin(since, atLeast int64, now time.Duration) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.busy || since < max(atLeast, c.last.Bytes) || now < c.retryAt {
+	if c.busy || since < max(atLeast, c.last.Bytes) && !c.damaged || now < c.retryAt {
 		return false
 	}
 	c.busy = true
@@ -52,7 +53,7 @@ func (c *checkpoints) begin(since, atLeast int64, now time.Duration) bool {
 func (c *checkpoints) beginWanted(least raft.Index, now time.Duration) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.busy || c.last.Index >= uint64(least) || now < c.retryAt {
+	if c.busy || c.last.Index >= uint64(least) && !c.damaged || now < c.retryAt {
 		return false
 	}
 	c.busy = true
@@ -72,9 +73,27 @@ func (c *checkpoints) end(info checkpoint.Info, at position, err error, now time
 
 // note takes a complete checkpoint for the newest one if it is. The caller holds mu.
 func (c *checkpoints) note(info checkpoint.Info, at position) {
-	if info.Index > c.last.Index {
-		c.last, c.lastAt = info, at
+	if info.Index > c.last.Index || info.Index == c.last.Index && c.damaged {
+		c.last, c.lastAt, c.damaged = info, at, false
 	}
+}
+
+// reaches reports whether a good checkpoint holds what was applied up to an index.
+func (c *checkpoints) reaches(index raft.Index) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.last.Index >= uint64(index) && !c.damaged
+}
+
+// condemn notes that a checkpoint is damaged, and reports whether it is the newest and was thought to be good.
+func (c *checkpoints) condemn(index uint64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.damaged || c.last.Index == 0 || c.last.Index != index {
+		return false
+	}
+	c.damaged = true
+	return true
 }
 
 // adopted notes a checkpoint that came from another node.
@@ -89,7 +108,7 @@ func (s *Store) Newest() (raft.Checkpoint, bool) {
 	c := &s.checkpoints
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.lastAt.checkpoint(c.last.Bytes), c.last.Index > 0 && !s.halted()
+	return c.lastAt.checkpoint(c.last.Bytes), c.last.Index > 0 && !c.damaged && !s.halted()
 }
 
 // Want begins a checkpoint that another node needs. See raft.CheckpointSource.
@@ -243,7 +262,7 @@ func (s *Store) Close(ctx context.Context) error {
 	if _, yes := s.Quarantined(); yes {
 		return nil
 	}
-	if s.replaying || uint64(s.applied.Index) <= max(s.LastCheckpoint().Index, foundingIndex) {
+	if s.replaying || s.applied.Index <= foundingIndex || c.reaches(s.applied.Index) {
 		return nil
 	}
 	_, err := s.writeCheckpoint(ctx, s.state().Snapshot(), s.meta(), nil)

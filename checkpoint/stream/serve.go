@@ -2,6 +2,7 @@ package stream
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -79,10 +80,19 @@ func (v *server) answer(ask *packet) packet {
 	if err == nil {
 		return packet{kind: givePiece, name: ask.name, number: ask.number, content: content}
 	}
-	if !errors.Is(err, fs.ErrNotExist) {
+	newest := v.newest(ask.name.Group)
+	var damage *checkpoint.CorruptError
+	switch {
+	case errors.As(err, &damage):
+		v.unpin(func(bad *pin) bool { return bad == p })
+		v.stream.config.Damaged(ask.name, damage)
+		if newest == ask.name {
+			newest = Name{Group: ask.name.Group}
+		}
+	case !errors.Is(err, fs.ErrNotExist):
 		v.stream.config.Logger.Warn("checkpoint cannot be given to another node", slog.Any("error", err))
 	}
-	return packet{kind: giveNone, name: ask.name, newest: v.newest(ask.name.Group)}
+	return packet{kind: giveNone, name: ask.name, newest: newest}
 }
 
 var (
@@ -90,15 +100,22 @@ var (
 	errTooLarge = errors.New("stream: the checkpoint is too large")
 )
 
-// piece reads a piece. It is the receiver that checks it.
+// piece reads a piece. The receiver checks it too; but only who has the file can do something about what is wrong
+// with it.
 func (p *pin) piece(number int) ([]byte, error) {
 	if number >= p.sums.Pieces() {
 		return nil, errNoPiece
 	}
 	offset, length := p.sums.Piece(number)
 	content := make([]byte, length)
-	_, err := p.file.ReadAt(content, offset)
-	return content, err
+	switch _, err := p.file.ReadAt(content, offset); {
+	case err != nil && err != io.EOF:
+		return nil, err
+	case err == io.EOF || !p.sums.Check(number, content):
+		const reason = "the bytes from there do not match their checksum"
+		return nil, &checkpoint.CorruptError{File: p.file.Name(), Offset: offset, Reason: reason}
+	}
+	return content, nil
 }
 
 // pin opens a checkpoint, or finds it open.

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/primatomic/primatomic/checkpoint"
 	"github.com/primatomic/primatomic/internal/clock"
 )
 
@@ -22,6 +23,9 @@ type Config struct {
 	Logger *slog.Logger
 	// BytesPerSecond bounds what is fetched; 0: nothing does.
 	BytesPerSecond int64
+	// Damaged is told of a checkpoint here that another node has asked for and that is not as it was written. It
+	// must not block.
+	Damaged func(name Name, damage *checkpoint.CorruptError)
 }
 
 const (

@@ -25,7 +25,8 @@ type pair struct {
 	giver, taker *Stream
 	dirs         [3]string
 	rate         int64
-	asked        []int // pieces that the taker asked for
+	asked        []int  // pieces that the taker asked for
+	damaged      []Name // checkpoints of which the giver has found out that they are
 	// spoil changes what the giver sends; nil: it is lost.
 	spoil func(payload []byte) []byte
 }
@@ -41,6 +42,7 @@ func (p *pair) open(node uint64) *Stream {
 	return New(Config{
 		Dir: p.dirs[node], Clock: p.clock, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		BytesPerSecond: p.rate,
+		Damaged:        func(name Name, _ *checkpoint.CorruptError) { p.damaged = append(p.damaged, name) },
 		Send: func(to uint64, payload []byte) error {
 			if node == 2 {
 				if packet, err := decode(payload); err == nil && packet.kind == askPiece {
@@ -294,19 +296,49 @@ func TestQuarantinedGivesNothing(t *testing.T) {
 	})
 }
 
-// A checkpoint whose pieces do not match is given up, and nothing of it stays.
+// A checkpoint that is damaged where it lies is not given, its node learns of it, and nothing of it stays here.
 func TestDamagedAtTheGiver(t *testing.T) {
+	damage := map[string]func(content []byte) []byte{
+		"a bit":   func(content []byte) []byte { content[2*checkpoint.PieceBytes+1] ^= 1; return content },
+		"the end": func(content []byte) []byte { return content[:len(content)-1] },
+	}
+	for name, spoil := range damage {
+		t.Run(name, func(t *testing.T) {
+			run(t, func(p *pair) {
+				info := p.write(10, 4)
+				content, err := os.ReadFile(info.Path)
+				p.must(err)
+				p.must(os.WriteFile(info.Path, spoil(content), 0o600))
+				if f := p.fetch(10, time.Minute); !errors.Is(f.err, ErrGone) && !errors.Is(f.err, ErrDamaged) {
+					p.t.Fatal(f.err)
+				}
+				if len(p.damaged) == 0 || p.damaged[0].Index != 10 {
+					p.t.Fatalf("the giver knows of %v", p.damaged)
+				}
+				if left, err := os.ReadDir(Incoming(p.dirs[2])); err != nil || len(left) != 0 {
+					p.t.Fatalf("left: %v, %v", left, err)
+				}
+			})
+		})
+	}
+}
+
+// Pieces that do not match when they come are asked for again, but not for ever.
+func TestDamagedOnTheWay(t *testing.T) {
 	run(t, func(p *pair) {
-		info := p.write(10, 4)
-		content, err := os.ReadFile(info.Path)
-		p.must(err)
-		content[2*checkpoint.PieceBytes+1] ^= 1
-		p.must(os.WriteFile(info.Path, content, 0o600))
+		p.write(10, 4)
+		p.spoil = func(payload []byte) []byte {
+			if packet, err := decode(payload); err == nil && packet.kind == givePiece {
+				payload = slices.Clone(payload)
+				payload[len(payload)-1] ^= 1
+			}
+			return payload
+		}
 		if f := p.fetch(10, time.Minute); !errors.Is(f.err, ErrDamaged) {
 			p.t.Fatal(f.err)
 		}
-		if left, err := os.ReadDir(Incoming(p.dirs[2])); err != nil || len(left) != 0 {
-			p.t.Fatalf("left: %v, %v", left, err)
+		if left, err := os.ReadDir(Incoming(p.dirs[2])); err != nil || len(left) != 0 || len(p.damaged) > 0 {
+			p.t.Fatalf("left: %v, %v; damaged: %v", left, err, p.damaged)
 		}
 	})
 }
