@@ -3,12 +3,15 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 	"syscall"
 
+	"github.com/primatomic/primatomic/checkpoint"
 	"github.com/primatomic/primatomic/internal/vfs"
 )
 
@@ -57,7 +60,7 @@ func (d *disk) performed(op vfs.Op, err error) {
 	case err != nil:
 	case op.Kind == vfs.OpWrite:
 		d.flips = slices.DeleteFunc(d.flips, func(f flip) bool {
-			return f.name == op.Name && op.Offset <= f.offset && f.offset < op.Offset+int64(op.Len)
+			return !f.checkpoint && f.name == op.Name && op.Offset <= f.offset && f.offset < op.Offset+int64(op.Len)
 		})
 		d.written[op.Name] = max(d.written[op.Name], op.Offset+int64(op.Len))
 	case op.Kind == vfs.OpSync:
@@ -65,53 +68,87 @@ func (d *disk) performed(op vfs.Op, err error) {
 	}
 }
 
-// flip is a bit of the log that is the wrong way.
+// flip is a bit that is the wrong way.
 type flip struct {
-	name   string
-	offset int64
-	bit    uint
-	wrong  byte // what the byte is with it
+	checkpoint bool // it is in the directory of checkpoints, not among the files of the log
+	name       string
+	offset     int64
+	bit        uint
+	wrong      byte // what the byte is with it
 }
 
-// rot turns a bit of the log over that has been durable for a while, or for a moment.
-func (d *disk) rot(rng *rand.Rand) {
-	names := slices.Sorted(maps.Keys(d.cold))
+// rot turns a bit over that has been durable for a while, or for a moment: of the log, or of a checkpoint.
+func (d *disk) rot(rng *rand.Rand) error {
+	f := flip{bit: uint(rng.IntN(8))}
+	sizes := maps.Clone(d.cold)
+	if rng.IntN(2) == 0 {
+		var err error
+		f.checkpoint = true
+		if sizes, err = checkpointSizes(d.checkpoints); err != nil {
+			return err
+		}
+	}
+	names := slices.Sorted(maps.Keys(sizes))
 	if len(names) == 0 {
-		return
+		return nil
 	}
-	f := flip{name: names[rng.IntN(len(names))], bit: uint(rng.IntN(8))}
-	f.offset = rng.Int64N(max(1, d.cold[f.name]))
-	if d.files.FlipBit(f.name, f.offset, f.bit) != nil {
-		return // it was removed
+	f.name = names[rng.IntN(len(names))]
+	f.offset = rng.Int64N(max(1, sizes[f.name]))
+	right, there := d.peek(f)
+	if !there {
+		return nil
 	}
-	f.wrong, _ = d.peek(f.name, f.offset)
-	d.trace.note("bit %d at %d of %s turns over", f.bit, f.offset, f.name)
+	f.wrong = right ^ 1<<f.bit
 	d.flips = append(d.flips, f)
+	return d.turnOver(f)
 }
 
 // repair turns back what rot has turned over, if it is still so.
-func (d *disk) repair() {
-	for _, f := range d.flips {
-		if b, there := d.peek(f.name, f.offset); there && b == f.wrong {
-			_ = d.files.FlipBit(f.name, f.offset, f.bit)
-			d.trace.note("bit %d at %d of %s turns back", f.bit, f.offset, f.name)
+func (d *disk) repair() error {
+	flips := d.flips
+	d.flips = nil
+	for _, f := range flips {
+		if b, there := d.peek(f); there && b == f.wrong {
+			if err := d.turnOver(f); err != nil {
+				return err
+			}
 		}
 	}
-	d.flips = nil
+	return nil
 }
 
-// peek reads a byte without anybody noticing.
-func (d *disk) peek(name string, offset int64) (b byte, there bool) {
-	d.files.SetHook(nil)
-	d.files.SetTrace(nil)
-	defer d.watch()
-	file, err := d.files.OpenRead(name)
+func (d *disk) turnOver(f flip) error {
+	d.trace.note("bit %d at %d of %s turns over", f.bit, f.offset, f.name)
+	if !f.checkpoint {
+		return d.files.FlipBit(f.name, f.offset, f.bit)
+	}
+	path := filepath.Join(d.checkpoints, f.name)
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	content[f.offset] ^= 1 << f.bit
+	return os.WriteFile(path, content, 0o644)
+}
+
+// peek reads the byte of a flip without anybody noticing.
+func (d *disk) peek(f flip) (b byte, there bool) {
+	var file io.ReaderAt
+	var err error
+	if f.checkpoint {
+		file, err = os.Open(filepath.Join(d.checkpoints, f.name))
+	} else {
+		d.files.SetHook(nil)
+		d.files.SetTrace(nil)
+		defer d.watch()
+		file, err = d.files.OpenRead(f.name)
+	}
 	if err != nil {
 		return 0, false
 	}
-	defer func() { _ = file.Close() }()
+	defer func() { _ = file.(io.Closer).Close() }() // it was only read
 	one := make([]byte, 1)
-	n, _ := file.ReadAt(one, offset)
+	n, _ := file.ReadAt(one, f.offset)
 	return one[0], n == 1
 }
 
@@ -178,6 +215,16 @@ func (d *disk) twin(checkpoints string) (*disk, error) {
 	t := &disk{checkpoints: checkpoints, trace: d.trace}
 	t.use(d.files.Crash())
 	return t, nil
+}
+
+// checkpointSizes returns the complete checkpoints in a directory, and how large they are.
+func checkpointSizes(dir string) (map[string]int64, error) {
+	sizes := map[string]int64{}
+	all, err := checkpoint.List(dir)
+	for _, info := range all {
+		sizes[filepath.Base(info.Path)] = info.Bytes
+	}
+	return sizes, err
 }
 
 func copyDirectory(to, from string) error {

@@ -78,7 +78,9 @@ func (w *world) finish() error {
 	for _, n := range w.nodes {
 		n.disk.full, n.disk.fail = false, 0
 		n.disk.files.SetFree(-1)
-		n.disk.repair()
+		if err := n.disk.repair(); err != nil {
+			return err
+		}
 		if err := w.crash(n); err != nil {
 			return err
 		}

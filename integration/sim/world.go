@@ -184,7 +184,7 @@ func (w *world) act() error {
 	case chosen(o.fail):
 		d.fail = failable[w.rng.IntN(len(failable))]
 	case chosen(o.flip):
-		d.rot(w.rng)
+		return d.rot(w.rng)
 	case chosen(o.short):
 		d.short = true
 	case chosen(o.fill):
@@ -365,7 +365,9 @@ func (w *world) start(n *node) error {
 		if err := n.disk.powerFails(w.directory()); err != nil {
 			return err
 		}
-		n.disk.repair()
+		if err := n.disk.repair(); err != nil {
+			return err
+		}
 		if n.disk.full && w.rng.IntN(2) == 0 {
 			n.disk.full = false
 			n.disk.files.SetFree(-1)
