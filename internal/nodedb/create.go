@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -17,24 +16,24 @@ import (
 const tempPattern = "node.db.*.tmp"
 
 // create makes a node.db with new ids, or leaves alone the one that another process made meanwhile.
-func create(dir string, random io.Reader) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
+func (o *Options) create(dir string) error {
 	if err := requireUnused(dir); err != nil {
 		return err
 	}
-	temp, err := prepare(dir, random)
+	temp, err := o.prepare(dir)
 	if err != nil {
 		return err
 	}
 	path := filepath.Join(dir, fileName)
+	if err := o.before(opLink, temp, path); err != nil {
+		return err
+	}
 	if err := os.Link(temp, path); err != nil { // a link never replaces a file, as a rename would
 		if _, statErr := os.Stat(path); statErr != nil {
 			return err
 		}
 	}
-	return errors.Join(syncDir(dir), syncDir(filepath.Dir(dir)))
+	return nil
 }
 
 // requireUnused refuses a directory in which a node has already kept a log or checkpoints.
@@ -52,9 +51,12 @@ func requireUnused(dir string) error {
 }
 
 // prepare writes and syncs a complete file under a temporary name of its own.
-func prepare(dir string, random io.Reader) (temp string, err error) {
-	id, err := newIdentity(random)
+func (o *Options) prepare(dir string) (temp string, err error) {
+	id, err := newIdentity(o.Random)
 	if err != nil {
+		return "", err
+	}
+	if err := o.before(opCreate, dir, ""); err != nil {
 		return "", err
 	}
 	file, err := os.CreateTemp(dir, tempPattern)
@@ -68,7 +70,7 @@ func prepare(dir string, random io.Reader) (temp string, err error) {
 	if err != nil {
 		return "", err
 	}
-	err = db.Update(func(tx *bolt.Tx) error {
+	err = o.commit(db, func(tx *bolt.Tx) error {
 		b, err := tx.CreateBucket(bucketName)
 		if err != nil {
 			return err
@@ -86,23 +88,18 @@ func prepare(dir string, random io.Reader) (temp string, err error) {
 
 // removeTemporary removes prepared files: the one just linked and those that crashes left. Called by the
 // holder of the lock; a process that is about to link one of them finds node.db there.
-func removeTemporary(dir string) error {
+func (o *Options) removeTemporary(dir string) error {
 	temps, err := filepath.Glob(filepath.Join(dir, tempPattern))
 	if err != nil {
 		return err
 	}
 	for _, temp := range temps {
+		if err := o.before(opRemove, temp, ""); err != nil {
+			return err
+		}
 		if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
 	return nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -15,7 +15,7 @@
 //
 // The file is created under a temporary name, synced, and linked to its own: it is absent or complete, and of
 // two processes that start at once in an empty directory both end up with the same file, which one of them
-// then locks.
+// then locks. Directories that are made for it are durable, each before the next.
 //
 // Caveats: bbolt has no page checksums, so the record carries its own. A lost node.db beside a log or
 // checkpoints that are still there is refused, as new ids on an old log would break the promise that ids are

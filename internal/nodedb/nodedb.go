@@ -54,6 +54,9 @@ type Options struct {
 	Random io.Reader
 	// LockTimeout bounds how long Open waits for another process to let go; 0 means a second.
 	LockTimeout time.Duration
+
+	// hook, if set, is called before each operation, to crash and to fail there; to is the new name of a link.
+	hook func(op operation, name, to string) error
 }
 
 func (o *Options) lockTimeout() time.Duration {
@@ -65,6 +68,7 @@ func (o *Options) lockTimeout() time.Duration {
 
 // DB is an open node.db. It holds the file's lock until Close.
 type DB struct {
+	options   Options
 	bolt      *bolt.DB
 	record    record
 	documents map[string][]byte
@@ -82,10 +86,16 @@ func Open(dir string, o Options) (*DB, error) {
 }
 
 func open(dir string, o Options) (*DB, error) {
+	if err := o.makeDir(dir); err != nil {
+		return nil, err
+	}
 	path := filepath.Join(dir, fileName)
 	_, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = create(dir, o.Random)
+		err = o.create(dir)
+	}
+	if err == nil {
+		err = o.syncDir(dir) // also of a file that is there: who made it may have been killed before this
 	}
 	if err != nil {
 		return nil, err
@@ -97,13 +107,13 @@ func open(dir string, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{bolt: file}
+	db := &DB{options: o, bolt: file}
 	err = db.load()
 	if err == nil {
 		err = guarded(db.raise)
 	}
 	if err == nil {
-		err = removeTemporary(dir)
+		err = o.removeTemporary(dir)
 	}
 	return db.orClose(err)
 }
@@ -157,7 +167,7 @@ func inspect(dir string, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{bolt: file}
+	db := &DB{options: o, bolt: file}
 	return db.orClose(db.load())
 }
 
@@ -207,7 +217,7 @@ func (db *DB) change(fn func(*record)) error {
 // an old state back.
 func (db *DB) update(fn func(*bolt.Tx, *record) error) error {
 	var changed record
-	err := db.bolt.Update(func(tx *bolt.Tx) error {
+	err := db.options.commit(db.bolt, func(tx *bolt.Tx) error {
 		r, err := read(tx)
 		if err != nil {
 			return err
@@ -222,7 +232,7 @@ func (db *DB) update(fn func(*bolt.Tx, *record) error) error {
 		return err
 	}
 	db.record = changed
-	return db.bolt.Update(func(tx *bolt.Tx) error {
+	return db.options.commit(db.bolt, func(tx *bolt.Tx) error {
 		return tx.Bucket(bucketName).Put(keyRecord, changed.encode())
 	})
 }
