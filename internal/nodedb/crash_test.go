@@ -302,8 +302,8 @@ func (p *power) must(err error) {
 	}
 }
 
-// TestPowerLossAtEveryStep: whenever the power fails, the node comes back as itself, with a process number that it never
-// had, and with what it has kept.
+// TestPowerLossAtEveryStep: whenever the power fails, the node comes back as itself, with a process number that it
+// never had, and with what it has kept.
 func TestPowerLossAtEveryStep(t *testing.T) {
 	p := newPower(t)
 	p.run()

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"maps"
+	"slices"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -22,7 +24,8 @@ var documentsPrefix = []byte("document/")
 // Document returns what was kept under a name last, nil if nothing ever was. It is not to be written to.
 func (db *DB) Document(name string) []byte { return db.documents[name] }
 
-// Keep makes a document durable under a name, in the place of what was there. What is in it is the caller's.
+// Keep makes a document durable under a name, in the place of what was there. What is in it is the caller's. After an
+// error it may be there or not.
 func (db *DB) Keep(name string, document []byte) error {
 	return db.keep(name, document, func(*record) {})
 }
@@ -40,19 +43,26 @@ func (db *DB) keep(name string, document []byte, fn func(*record)) error {
 	if len(document) > DocumentBytesMax || name == "" || bytes.IndexByte([]byte(name), 0) >= 0 {
 		return fmt.Errorf("node.db: document %q of %d bytes", name, len(document))
 	}
+	documents := maps.Clone(db.documents)
+	documents[name] = bytes.Clone(document)
 	return guarded(func() error {
-		err := db.update(func(tx *bolt.Tx, r *record) error {
+		return db.update(documents, func(tx *bolt.Tx, r *record) error {
 			fn(r)
-			if err := tx.Bucket(bucketName).Put(keyFormat, binary.BigEndian.AppendUint32(nil, format)); err != nil {
-				return err
-			}
 			return putDocument(tx.Bucket(bucketName), name, document)
 		})
-		if err == nil {
-			db.documents[name] = bytes.Clone(document)
-		}
-		return err
 	})
+}
+
+// documentsSum is the CRC32C of the names and contents of all documents. The record has it, so that a document whose
+// key is damaged is missed: it would else look like one that was never kept.
+func documentsSum(documents map[string][]byte) uint32 {
+	sum := uint32(0)
+	for _, name := range slices.Sorted(maps.Keys(documents)) {
+		sum = crc32.Update(sum, castagnoli, append([]byte(name), 0))
+		sum = crc32.Update(sum, castagnoli, binary.BigEndian.AppendUint32(nil, uint32(len(documents[name]))))
+		sum = crc32.Update(sum, castagnoli, documents[name])
+	}
+	return sum
 }
 
 // documentKey is the key of a piece.
@@ -81,8 +91,8 @@ func putDocument(b *bolt.Bucket, name string, document []byte) error {
 	return nil
 }
 
-// readDocuments reads all documents and checks them.
-func readDocuments(tx *bolt.Tx) (map[string][]byte, error) {
+// readDocuments reads all documents and checks them, also against what the record says of them.
+func readDocuments(tx *bolt.Tx, r *record) (map[string][]byte, error) {
 	contents := map[string][]byte{}
 	cursor := tx.Bucket(bucketName).Cursor()
 	for key, piece := cursor.Seek(documentsPrefix); bytes.HasPrefix(key, documentsPrefix); key, piece = cursor.Next() {
@@ -99,6 +109,9 @@ func readDocuments(tx *bolt.Tx) (map[string][]byte, error) {
 			return nil, fmt.Errorf("%w (document %q does not match its checksum)", ErrDamaged, name)
 		}
 		contents[name] = content[:n]
+	}
+	if r.listed && documentsSum(contents) != r.documents {
+		return nil, fmt.Errorf("%w (its documents are not those that were kept)", ErrDamaged)
 	}
 	return contents, nil
 }

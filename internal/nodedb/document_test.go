@@ -118,6 +118,40 @@ func TestEnter(t *testing.T) {
 	}
 }
 
+// TestEarlierFormat: documents of a version that kept no checksum of them all are taken over, and get one.
+func TestEarlierFormat(t *testing.T) {
+	dir := t.TempDir()
+	db, err := Open(dir, Options{Random: ids()})
+	if err := errors.Join(err, db.Keep("a", []byte("x")), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	file, err := bolt.Open(filepath.Join(dir, fileName), 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = file.Update(func(tx *bolt.Tx) error {
+		earlier := record{Identity: Identity{Cluster: 1, Node: 2, Incarnation: 3, Process: 1}}
+		b := tx.Bucket(bucketName)
+		return errors.Join(b.Put(keyFormat, []byte{0, 0, 0, 2}), b.Put(keyRecord, earlier.encode()))
+	})
+	if err := errors.Join(err, file.Close()); err != nil {
+		t.Fatal(err)
+	}
+	db, err = Open(dir, Options{Random: ids()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(db.Document("a")) != "x" || !db.record.listed {
+		t.Errorf("document %q, record %+v", db.Document("a"), db.record)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := formatOf(t, dir); got != format {
+		t.Errorf("format %d", got)
+	}
+}
+
 // TestDocumentDamage: a piece that is lost or changed is noticed.
 func TestDocumentDamage(t *testing.T) {
 	damages := map[string]func(b *bolt.Bucket) error{

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"math"
 )
 
 // Identity says who this node is. None of the ids is 0.
@@ -19,9 +20,16 @@ type Identity struct {
 type record struct {
 	Identity
 	founded bool // the node has begun a log: see DB.SetFounded
+	// listed: documents is the checksum of all documents. Else there are none, or a version wrote them that kept none.
+	listed    bool
+	documents uint32
 }
 
-const recordLen = 5 * 8
+// recordLen is the length of a record without its own checksum; recordListedLen that of one with that of documents.
+const (
+	recordLen       = 5 * 8
+	recordListedLen = 6 * 8
+)
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -38,33 +46,45 @@ func newIdentity(random io.Reader) (Identity, error) {
 	return id, nil
 }
 
-// encode returns the record: the four numbers and 1 for founded, big endian, and their CRC32C.
+// encode returns the record: the four numbers, 1 for founded, and the checksum of the documents if there are any, big
+// endian, and the CRC32C of all that.
 func (r record) encode() []byte {
 	founded := uint64(0)
 	if r.founded {
 		founded = 1
 	}
-	b := make([]byte, 0, recordLen+4)
+	b := make([]byte, 0, recordListedLen+4)
 	for _, number := range []uint64{r.Cluster, r.Node, r.Incarnation, r.Process, founded} {
 		b = binary.BigEndian.AppendUint64(b, number)
+	}
+	if r.listed {
+		b = binary.BigEndian.AppendUint64(b, uint64(r.documents))
 	}
 	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
 }
 
 // decodeRecord is the inverse of encode. It refuses what encode does not write.
 func decodeRecord(b []byte) (record, bool) {
-	if len(b) != recordLen+4 {
+	n := len(b) - 4
+	if n != recordLen && n != recordListedLen {
 		return record{}, false
 	}
-	if crc32.Checksum(b[:recordLen], castagnoli) != binary.BigEndian.Uint32(b[recordLen:]) {
+	if crc32.Checksum(b[:n], castagnoli) != binary.BigEndian.Uint32(b[n:]) {
 		return record{}, false
 	}
-	founded := binary.BigEndian.Uint64(b[32:])
-	r := record{founded: founded == 1, Identity: Identity{
-		Cluster:     binary.BigEndian.Uint64(b),
-		Node:        binary.BigEndian.Uint64(b[8:]),
-		Incarnation: binary.BigEndian.Uint64(b[16:]),
-		Process:     binary.BigEndian.Uint64(b[24:]),
-	}}
-	return r, r.Cluster != 0 && r.Node != 0 && r.Incarnation != 0 && founded <= 1
+	founded, documents := binary.BigEndian.Uint64(b[32:]), uint64(0)
+	if n == recordListedLen {
+		documents = binary.BigEndian.Uint64(b[40:])
+	}
+	r := record{
+		founded: founded == 1, listed: n == recordListedLen, documents: uint32(documents),
+		Identity: Identity{
+			Cluster:     binary.BigEndian.Uint64(b),
+			Node:        binary.BigEndian.Uint64(b[8:]),
+			Incarnation: binary.BigEndian.Uint64(b[16:]),
+			Process:     binary.BigEndian.Uint64(b[24:]),
+		},
+	}
+	sound := r.Cluster != 0 && r.Node != 0 && r.Incarnation != 0 && founded <= 1 && documents <= math.MaxUint32
+	return r, sound
 }

@@ -35,9 +35,9 @@ var errPanic = errors.New("bbolt panics")
 
 const (
 	fileName = "node.db"
-	// format is the version of the whole data directory's layout. Format 2 adds documents; a directory stays
-	// at 1, and open to binaries that know no more, until it has one.
-	format             = 2
+	// format is the version of the whole data directory's layout. Format 2 added documents, and format 3 has their
+	// checksum in the record. A directory stays at 1, and open to binaries that know no more, until it has one.
+	format             = 3
 	formatFirst        = 1
 	lockTimeoutDefault = time.Second
 )
@@ -141,7 +141,7 @@ func (db *DB) load() error {
 				return fmt.Errorf("%w (it has %d bytes of %d)", ErrDamaged, stat.Size(), tx.Size())
 			}
 			if db.record, err = read(tx); err == nil {
-				db.documents, err = readDocuments(tx)
+				db.documents, err = readDocuments(tx, &db.record)
 			}
 			return err
 		})
@@ -206,16 +206,16 @@ func (db *DB) raise() error {
 
 // change makes a changed record durable.
 func (db *DB) change(fn func(*record)) error {
-	return db.update(func(_ *bolt.Tx, r *record) error {
+	return db.update(db.documents, func(_ *bolt.Tx, r *record) error {
 		fn(r)
 		return nil
 	})
 }
 
-// update makes a changed record durable, with what else fn writes. The record is written twice: bbolt keeps the
-// last two states and falls back to the earlier one when the page of the later is damaged, and that must not bring
-// an old state back.
-func (db *DB) update(fn func(*bolt.Tx, *record) error) error {
+// update makes a changed record durable, with what else fn writes; documents are those that there are then. The record
+// is written twice: bbolt keeps the last two states and falls back to the earlier one when the page of the later is
+// damaged, and that must not bring an old state back.
+func (db *DB) update(documents map[string][]byte, fn func(*bolt.Tx, *record) error) error {
 	var changed record
 	err := db.options.commit(db.bolt, func(tx *bolt.Tx) error {
 		r, err := read(tx)
@@ -225,13 +225,19 @@ func (db *DB) update(fn func(*bolt.Tx, *record) error) error {
 		if err := fn(tx, &r); err != nil {
 			return err
 		}
+		if r.listed = len(documents) > 0; r.listed {
+			r.documents = documentsSum(documents)
+			if err := tx.Bucket(bucketName).Put(keyFormat, binary.BigEndian.AppendUint32(nil, format)); err != nil {
+				return err
+			}
+		}
 		changed = r
 		return tx.Bucket(bucketName).Put(keyRecord, r.encode())
 	})
 	if err != nil {
 		return err
 	}
-	db.record = changed
+	db.record, db.documents = changed, documents
 	return db.options.commit(db.bolt, func(tx *bolt.Tx) error {
 		return tx.Bucket(bucketName).Put(keyRecord, changed.encode())
 	})
