@@ -1,7 +1,8 @@
 // Package vfs is the file system as the durable parts of the system see it.
 //
 // Its nouns: FS and File are what callers use; OS is the machine's file system; Mem is one in memory that
-// can lose power, run full, fail and rot; Op is one operation as a fault hook or a trace sees it.
+// can lose power, run full, fail and rot; Op is one operation as a fault hook or a trace sees it; Hooked puts a hook
+// before those of any file system.
 //
 // A crash of Mem is meaner than most disks, so that nothing is relied on that no standard promises: every
 // write since the last Sync of its file is kept, dropped or kept in part, sector by sector; every creation,

@@ -15,6 +15,9 @@ func TestFileSystems(t *testing.T) {
 	systems := map[string]func(t *testing.T) (FS, string){
 		"os":  func(t *testing.T) (FS, string) { return OS, t.TempDir() },
 		"mem": func(*testing.T) (FS, string) { return NewMem(1), "." },
+		"hooked": func(t *testing.T) (FS, string) {
+			return Hooked(OS, func(Op) error { return nil }), t.TempDir()
+		},
 	}
 	for name, system := range systems {
 		t.Run(name, func(t *testing.T) {
@@ -153,4 +156,46 @@ func testLock(t *testing.T, system func(t *testing.T) (FS, string)) {
 	second, err := fsys.Lock(name)
 	must(t, err)
 	must(t, second.Close())
+}
+
+// TestHooked: what the hook refuses is not done, and all that changes something is asked for.
+func TestHooked(t *testing.T) {
+	var seen []string
+	refuse := false
+	dir := t.TempDir()
+	fsys := Hooked(OS, func(op Op) error {
+		if seen = append(seen, op.Kind.String()); refuse {
+			return errors.ErrUnsupported
+		}
+		return nil
+	})
+	name := filepath.Join(dir, "a")
+	f := create(t, fsys, name, "hello")
+	steps := []func() error{
+		func() error { return f.Sync() },
+		func() error { return f.Truncate(2) },
+		func() error { return fsys.MkdirAll(filepath.Join(dir, "d")) },
+		func() error { return fsys.Rename(name, filepath.Join(dir, "b")) },
+		func() error { return fsys.Remove(filepath.Join(dir, "b")) },
+		func() error { return fsys.SyncDir(dir) },
+	}
+	for i := range steps {
+		before, err := fsys.List(dir)
+		must(t, err)
+		refuse = true
+		wantError(t, steps[i](), errors.ErrUnsupported)
+		refuse = false
+		after, err := fsys.List(dir)
+		must(t, err)
+		if size, err := f.Size(); err != nil || !slices.Equal(before, after) || i == 1 && size != 5 {
+			t.Fatalf("step %d was refused, and done: %q, then %q, %d bytes", i, before, after, size)
+		}
+		must(t, steps[i]())
+	}
+	want := []string{"create", "write", "sync", "sync", "truncate", "truncate", "mkdir", "mkdir", "rename", "rename",
+		"remove", "remove", "syncdir", "syncdir"}
+	if !slices.Equal(seen, want) {
+		t.Errorf("seen: %q", seen)
+	}
+	must(t, f.Close())
 }
