@@ -40,6 +40,16 @@ func sumsPath(path string) string {
 	return strings.TrimSuffix(path, dataSuffix) + sumsSuffix
 }
 
+// MakeDirectory makes a directory of checkpoints, if it is missing, and its name durable, not those above it.
+func MakeDirectory(dir string) error { return files{}.makeDirectory(dir) }
+
+func (f files) makeDirectory(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return f.syncDir(filepath.Dir(dir))
+}
+
 // List returns the committed checkpoints of a directory: by group, and within a group the newest (highest
 // index) first. It changes nothing and verifies nothing. A directory that does not exist has no checkpoints.
 func List(dir string) ([]Info, error) {

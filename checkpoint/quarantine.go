@@ -39,7 +39,7 @@ func Quarantine(dir string, group uint64, reason string) error {
 }
 
 func (f files) quarantine(dir string, group uint64, reason string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := f.makeDirectory(dir); err != nil {
 		return fmt.Errorf("checkpoint: quarantine: %w", err)
 	}
 	// That the file is there says everything, so a torn one does no harm.

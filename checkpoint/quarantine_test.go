@@ -51,16 +51,20 @@ func TestQuarantine(t *testing.T) {
 
 // A quarantine is there before it is reported to be, and a crash on the way leaves it or does not, never an error.
 func TestQuarantineIsDurable(t *testing.T) {
-	dir := t.TempDir()
-	var steps []operation
-	f := files{hook: func(op operation, _, _ string) error {
-		steps = append(steps, op)
-		return nil
+	root := t.TempDir()
+	dir := filepath.Join(root, "checkpoint")
+	var steps []string
+	f := files{hook: func(op operation, name, _ string) error {
+		rel, err := filepath.Rel(root, name)
+		steps = append(steps, string(op)+" "+rel)
+		return err
 	}}
 	if err := f.quarantine(dir, 1, "because"); err != nil {
 		t.Fatal(err)
 	}
-	if want := []operation{opCreate, opSync, opSyncDir}; !slices.Equal(steps, want) {
+	note := "checkpoint/1.quarantined"
+	want := []string{"syncdir .", "create " + note, "sync " + note, "syncdir checkpoint"}
+	if !slices.Equal(steps, want) {
 		t.Errorf("steps %v, want %v", steps, want)
 	}
 	if err := os.Truncate(quarantinePath(dir, 1), 0); err != nil { // a torn one

@@ -81,10 +81,7 @@ func (f files) create(dir string, m Meta) (*Writer, error) {
 }
 
 func (w *Writer) open(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	if err := w.files.syncDir(filepath.Dir(dir)); err != nil {
+	if err := w.files.makeDirectory(dir); err != nil {
 		return err
 	}
 	if _, err := os.Lstat(w.info.Path); err == nil {
