@@ -81,7 +81,7 @@ func (f *fetch) run() (checkpoint.Info, error) {
 	if info, err := find(dir, f.name); err == nil { // the node has named another one
 		return info, nil
 	}
-	if f.partial, err = openPartial(dir, f.name, sums); err != nil {
+	if f.partial, err = openPartial(f.stream.config.fs, dir, f.name, sums); err != nil {
 		return checkpoint.Info{}, err
 	}
 	began, missing := f.now(), len(f.partial.missing)

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/primatomic/primatomic/checkpoint"
+	"github.com/primatomic/primatomic/internal/vfs"
 )
 
 const (
@@ -24,10 +25,11 @@ func Incoming(dir string) string { return filepath.Join(dir, incoming) }
 
 // partial is a checkpoint of which some pieces are there.
 type partial struct {
+	fs      vfs.FS
 	dir     string
 	name    Name
 	sums    checkpoint.Sums
-	file    *os.File
+	file    vfs.File
 	missing []int // pieces, in order
 }
 
@@ -36,26 +38,30 @@ func (n Name) path(dir string) string {
 }
 
 // openPartial goes on with what is there of a checkpoint, or begins it. Whatever else was fetched is removed.
-func openPartial(dir string, name Name, sums checkpoint.Sums) (*partial, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+func openPartial(fsys vfs.FS, dir string, name Name, sums checkpoint.Sums) (*partial, error) {
+	p := &partial{fs: fsys, dir: dir, name: name, sums: sums}
+	if err := p.makeDirectories(); err != nil {
 		return nil, err
 	}
-	p := &partial{dir: dir, name: name, sums: sums}
 	path := name.path(dir)
 	side := strings.TrimSuffix(path, dbSuffix) + sumsSuffix
-	if err := Discard(dir, func(file string) bool { return file == path+tempSuffix || file == side }); err != nil {
+	ours := func(file string) bool { return file == path+tempSuffix || file == side }
+	if err := discard(fsys, dir, ours); err != nil {
 		return nil, err
 	}
 	encoded := sums.Encode()
 	if there, err := os.ReadFile(side); err != nil || !bytes.Equal(there, encoded) {
-		if err := Discard(dir, nil); err != nil {
+		if err := discard(fsys, dir, nil); err != nil {
 			return nil, err
 		}
-		if err := writeDurably(side, encoded); err != nil {
+		if err := p.writeDurably(side, encoded); err != nil {
 			return nil, err
 		}
 	}
-	file, err := os.OpenFile(path+tempSuffix, os.O_RDWR|os.O_CREATE, 0o600)
+	file, err := fsys.OpenWrite(path + tempSuffix)
+	if errors.Is(err, os.ErrNotExist) {
+		file, err = fsys.Create(path + tempSuffix)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -66,55 +72,59 @@ func openPartial(dir string, name Name, sums checkpoint.Sums) (*partial, error) 
 	return p, nil
 }
 
+// makeDirectories makes the directory and the one above it, that of all checkpoints, which a node that has just joined
+// does not have yet. Both are durable before anything in them is.
+func (p *partial) makeDirectories() error {
+	if err := p.fs.MkdirAll(p.dir); err != nil {
+		return err
+	}
+	checkpoints := filepath.Dir(p.dir)
+	return errors.Join(p.fs.SyncDir(filepath.Dir(checkpoints)), p.fs.SyncDir(checkpoints))
+}
+
 // Discard removes what is in an incoming directory, but for the files that keep holds for; nil: all.
-func Discard(dir string, keep func(path string) bool) error {
-	entries, err := os.ReadDir(dir)
+func Discard(dir string, keep func(path string) bool) error { return discard(vfs.OS, dir, keep) }
+
+func discard(fsys vfs.FS, dir string, keep func(path string) bool) error {
+	names, err := fsys.List(dir)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
-	for _, e := range entries {
-		path := filepath.Join(dir, e.Name())
+	for _, name := range names {
+		path := filepath.Join(dir, name)
 		if keep == nil || !keep(path) {
-			err = errors.Join(err, os.Remove(path))
+			err = errors.Join(err, fsys.Remove(path))
 		}
 	}
 	return err
 }
 
 // writeDurably makes a file with its content and its name durable.
-func writeDurably(path string, content []byte) error {
-	file, err := os.OpenFile(path+tempSuffix, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+func (p *partial) writeDurably(path string, content []byte) error {
+	file, err := p.fs.Create(path + tempSuffix)
 	if err != nil {
 		return err
 	}
-	_, err = file.Write(content)
+	_, err = file.WriteAt(content, 0)
 	if err == nil {
 		err = file.Sync()
 	}
 	if err = errors.Join(err, file.Close()); err != nil {
 		return err
 	}
-	if err := os.Rename(path+tempSuffix, path); err != nil {
+	if err := p.fs.Rename(path+tempSuffix, path); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return p.fs.SyncDir(filepath.Dir(path))
 }
 
 // look finds out which pieces are there.
 func (p *partial) look() error {
-	stat, err := p.file.Stat()
+	size, err := p.file.Size()
 	if err != nil {
 		return err
 	}
-	if stat.Size() > p.sums.Length() {
+	if size > p.sums.Length() {
 		if err := p.file.Truncate(0); err != nil {
 			return err
 		}
@@ -147,13 +157,10 @@ func (p *partial) finish() (checkpoint.Info, error) {
 		return checkpoint.Info{}, err
 	}
 	path := p.name.path(p.dir)
-	if err := os.Rename(path+tempSuffix, path); err != nil {
+	if err := p.fs.Rename(path+tempSuffix, path); err != nil {
 		return checkpoint.Info{}, err
 	}
-	if err := syncDir(p.dir); err != nil {
-		return checkpoint.Info{}, err
-	}
-	if err := syncDir(filepath.Dir(p.dir)); err != nil {
+	if err := p.fs.SyncDir(p.dir); err != nil {
 		return checkpoint.Info{}, err
 	}
 	return find(p.dir, p.name)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/primatomic/primatomic/checkpoint"
 	"github.com/primatomic/primatomic/internal/clock"
+	"github.com/primatomic/primatomic/internal/vfs"
 )
 
 // DefaultBytesPerSecond is a rate that leaves most of a disk and a network to others.
@@ -26,6 +27,8 @@ type Config struct {
 	// Damaged is told of a checkpoint here that another node has asked for and that is not as it was written. It
 	// must not block.
 	Damaged func(name Name, damage *checkpoint.CorruptError)
+
+	fs vfs.FS // where what is fetched is written; nil: the machine's. Tests look on and fail there
 }
 
 const (
@@ -62,6 +65,9 @@ type ask struct {
 
 // New makes a stream, which answers until Close.
 func New(c Config) *Stream {
+	if c.fs == nil {
+		c.fs = vfs.OS
+	}
 	s := &Stream{config: c, asks: make(chan ask, asksMax), stop: make(chan struct{})}
 	s.serving.Go(func() { newServer(s).run() })
 	return s

@@ -15,6 +15,7 @@ import (
 
 	"github.com/primatomic/primatomic/checkpoint"
 	"github.com/primatomic/primatomic/internal/clock"
+	"github.com/primatomic/primatomic/internal/vfs"
 )
 
 // pair is a giver (node 1) and a taker (node 2) on a link that a test may spoil. It lives in a synctest bubble, so
@@ -26,6 +27,7 @@ type pair struct {
 	dirs         [3]string
 	rate         int64
 	asked        []int  // pieces that the taker asked for
+	fs           vfs.FS // of the taker; nil: the machine's
 	damaged      []Name // checkpoints of which the giver has found out that they are
 	// spoil changes what the giver sends; nil: it is lost.
 	spoil func(payload []byte) []byte
@@ -41,8 +43,8 @@ func newPair(t *testing.T) *pair {
 func (p *pair) open(node uint64) *Stream {
 	return New(Config{
 		Dir: p.dirs[node], Clock: p.clock, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
-		BytesPerSecond: p.rate,
-		Damaged:        func(name Name, _ *checkpoint.CorruptError) { p.damaged = append(p.damaged, name) },
+		BytesPerSecond: p.rate, fs: p.fs,
+		Damaged: func(name Name, _ *checkpoint.CorruptError) { p.damaged = append(p.damaged, name) },
 		Send: func(to uint64, payload []byte) error {
 			if node == 2 {
 				if packet, err := decode(payload); err == nil && packet.kind == askPiece {

@@ -2,9 +2,9 @@ package vfs
 
 import "io"
 
-// Hooked returns a file system that has fn called before every operation of another one that Kind.Changes: an error that
-// it returns is the operation's error, and the operation is not done. It is for real file systems what Mem.SetHook is for
-// one in memory. A file goes by the name under which it was opened. fn is called by whoever calls the file system.
+// Hooked returns a file system that has fn called before every operation of another one that Kind.Changes: an error
+// that it returns is the operation's error, and the operation is not done. It is for real file systems what Mem.SetHook
+// is for one in memory. A file goes by the name under which it was opened. fn runs on its caller's goroutine.
 func Hooked(fsys FS, fn func(Op) error) FS { return hooked{fsys, fn} }
 
 type hooked struct {
