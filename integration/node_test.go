@@ -28,6 +28,7 @@ type node struct {
 	entry  []string // command that runs the binary where host is; nil: it is here
 	name   string   // in a fleet
 	seat   int      // in the fleet's network
+	clock  *warp    // nil: the machine's
 
 	mu         sync.Mutex
 	process    *process // nil before the first start; guarded by mu
@@ -55,7 +56,7 @@ func (n *node) launch() *process {
 	if n.host != "" {
 		resp, grpc = n.host+":6379", n.host+":7379"
 	}
-	line := slices.Concat(n.entry, []string{
+	line := slices.Concat(n.entry, n.clock.entry(), []string{
 		n.binary, "serve", "--data-dir", n.dir, "--http-addr", "", "--resp-addr", resp, "--grpc-addr", grpc,
 	}, n.flags)
 	p := launch(n.t, line[0], line[1:]...)
