@@ -11,38 +11,43 @@ import (
 // followed instead.
 const clockTrust = 10 * time.Second
 
-// ClockCorrection returns by how much this node's wall clock is to be corrected so that it does not spoil every time to
-// live if this node leads: 0 unless it is more than 10 s from the median of the voters' clocks, as far as connected
-// voters have told theirs. A node that knows of no majority of them trusts its own.
-func (n *Node) ClockCorrection(voters []raft.ReplicaID) time.Duration {
+// ClockCorrection holds this node's wall clock against the voters' as far as connected voters have told theirs. It
+// returns what the clock showed and by how much it is to be corrected so that it does not spoil every time to live if
+// this node leads: 0 unless it is more than 10 s from their median. If as many say one thing as another, the one nearer
+// to logTime counts, which is log time carried on to now, zero if there is none yet. known is false if no majority of
+// the voters, this node among them, is heard of: then there is nothing new to be said of the clock.
+func (n *Node) ClockCorrection(voters []raft.ReplicaID, logTime time.Time) (
+	seen time.Time, by time.Duration, known bool,
+) {
 	if n.transport == nil {
-		return 0
+		return time.Time{}, 0, false
 	}
 	now := n.clock.Now()
-	offsets := []time.Duration{0}
+	ahead := []time.Duration{0}
 	for _, p := range n.transport.Status().Peers {
 		if slices.Contains(voters, raft.ReplicaID(p.ID)) && !p.Raft.Wall.IsZero() {
-			offsets = append(offsets, p.Raft.Wall.Sub(now))
+			ahead = append(ahead, p.Raft.Wall.Sub(now))
 		}
 	}
-	return correction(offsets, len(voters))
+	if 2*len(ahead) <= len(voters) {
+		return now, 0, false
+	}
+	logAhead := time.Duration(0)
+	if !logTime.IsZero() {
+		logAhead = logTime.Sub(now)
+	}
+	return now, correction(ahead, logAhead), true
 }
 
 // correction returns the correction of a clock, given how far ahead of it the clocks are that are known, its own 0
-// among them, of so many voters. Of two clocks in the middle the one nearer to it counts: there it is one clock's
-// word against another's.
-func correction(ahead []time.Duration, voters int) time.Duration {
-	if 2*len(ahead) <= voters {
-		return 0
-	}
+// among them, and log time. Of two clocks in the middle, which may be one's word against another's, the one nearer to
+// log time counts: what was right before goes on to be.
+func correction(ahead []time.Duration, logAhead time.Duration) time.Duration {
 	slices.Sort(ahead)
 	low, high := ahead[(len(ahead)-1)/2], ahead[len(ahead)/2]
 	median := low
-	if high.Abs() < low.Abs() {
+	if (high - logAhead).Abs() < (low - logAhead).Abs() {
 		median = high
-	}
-	if low < 0 && high > 0 {
-		median = 0
 	}
 	if median.Abs() <= clockTrust {
 		return 0

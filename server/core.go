@@ -27,6 +27,7 @@ type core struct {
 	host     *raft.Host
 	group    *raft.Group
 	meters   *meters
+	clock    *clockGuard // nil of a node alone
 }
 
 // startCore opens a data directory, making it if there is none, and starts the raft group on it. A node that is to

@@ -62,6 +62,7 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 	s.gauge("build_info", "Always 1; the label tells the version.", 1, "version", Version())
 	c.raft(s)
 	c.members(s)
+	c.clock(s)
 	c.calls(s)
 	c.connections(s)
 	c.data(s)
@@ -161,6 +162,14 @@ func (c *collector) members(s sink) {
 				"Entries of the log that the member is not known to hold; told by the leader.",
 				float64(last.Match-min(m.Match, last.Match)), "id", id, "name", m.Name)
 		}
+	}
+}
+
+// clock tells how wrong the wall clock is.
+func (c *collector) clock(s sink) {
+	if guard := c.node.core.clock; guard != nil {
+		s.gauge("clock_ahead_seconds", "How far the wall clock is ahead of the other voters', if that is more than "+
+			"10 s, so that times to live do not go by it; else 0.", time.Duration(guard.ahead.Load()).Seconds())
 	}
 }
 

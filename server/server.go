@@ -180,8 +180,10 @@ func (s *Server) watchClock(ctx context.Context) {
 	if s.core.cluster.Transport() == nil {
 		return
 	}
-	guard := &clockGuard{cluster: s.core.cluster, group: s.core.group, store: s.core.store, logger: s.logger}
-	s.running.Go(func() { every(ctx, clock.System, clockInterval, guard.look) })
+	s.core.clock = &clockGuard{
+		clock: clock.System, cluster: s.core.cluster, group: s.core.group, store: s.core.store, logger: s.logger,
+	}
+	s.running.Go(func() { every(ctx, clock.System, clockInterval, s.core.clock.look) })
 }
 
 // watch starts what runs beside the doors.

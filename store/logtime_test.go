@@ -95,7 +95,7 @@ func TestLogTimeOfACorrectedClock(t *testing.T) {
 	c := newLogClock(fake)
 	start := epoch.UnixMilli()
 	fake.Jump(time.Hour)
-	c.offset.Store(int64(-time.Hour))
+	c.correct(fake.Now(), -time.Hour)
 	if got := c.read() - start; got != 0 {
 		t.Errorf("read %d ms, want 0", got)
 	}
@@ -103,9 +103,55 @@ func TestLogTimeOfACorrectedClock(t *testing.T) {
 	if got := c.stamp() - start; got != 1000 {
 		t.Errorf("stamped %d ms, want 1000", got)
 	}
-	c.offset.Store(int64(-2 * time.Hour))
+	c.correct(fake.Now(), -2*time.Hour)
 	if got := c.stamp() - start; got < 1000 {
 		t.Errorf("stamped %d ms after 1000", got)
+	}
+}
+
+// A wall clock that is set while it is not looked at, or set right while its correction still holds, is not followed
+// before it was held against others: not by an entry, and not by a read.
+func TestLogTimeDoesNotLeap(t *testing.T) {
+	for name, test := range map[string]struct{ ahead, jump, want time.Duration }{
+		"set wrong, ahead":        {0, time.Hour, 50 * time.Millisecond},
+		"set right, from behind":  {-time.Hour, time.Hour, 50 * time.Millisecond},
+		"set wrong, back":         {0, -time.Hour, 25 * time.Millisecond}, // half rate, as ever
+		"set by less than a leap": {0, 900 * time.Millisecond, 950 * time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fake := clock.NewFake(epoch)
+			c := newLogClock(fake)
+			fake.Jump(test.ahead)
+			c.correct(fake.Now(), -test.ahead)
+			if got := c.stamp() - epoch.UnixMilli(); got != 0 {
+				t.Fatalf("at the start it is %d ms off", got)
+			}
+			fake.Jump(test.jump)
+			c.stamp()
+			fake.Advance(50 * time.Millisecond)
+			for name, now := range map[string]int64{"read": c.read(), "stamp": c.stamp()} {
+				if got := now - epoch.UnixMilli(); got != test.want.Milliseconds() {
+					t.Errorf("after 50 ms a %s is %d ms on, want %d", name, got, test.want.Milliseconds())
+				}
+			}
+		})
+	}
+}
+
+// A process that stood still while the wall clock went on has not seen it leap, and what was found to be right is
+// followed however far it has gone.
+func TestLogTimeAfterAPause(t *testing.T) {
+	fake := clock.NewFake(epoch)
+	c := newLogClock(fake)
+	c.correct(fake.Now(), 0)
+	fake.Advance(time.Hour)
+	if got := c.stamp() - epoch.UnixMilli(); got != time.Hour.Milliseconds() {
+		t.Errorf("after an hour log time is %d ms on", got)
+	}
+	fake.Jump(9 * time.Second)
+	c.correct(fake.Now(), 0)
+	if got := c.read() - epoch.UnixMilli(); got != (time.Hour + 9*time.Second).Milliseconds() {
+		t.Errorf("after an hour and a jump that is believed log time is %d ms on", got)
 	}
 }
 
