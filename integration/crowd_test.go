@@ -26,6 +26,8 @@ type crowd struct {
 	fates   [3]atomic.Int64 // calls by what became of them
 	writes  atomic.Int64    // of them, writes that were acknowledged
 	stalls  stalls
+	slack   atomic.Int64 // by how many ms log time may be off at most
+	hours   *hours
 
 	mu      sync.Mutex
 	nodes   []*node // where clients go; guarded by mu
@@ -48,11 +50,12 @@ func startCrowd(t testing.TB, f *fleet, name string, rng *rand.Rand, nodes ...*n
 	}
 	c := &crowd{
 		t: t, name: name, history: newHistory(), pace: 20 * time.Millisecond, ended: make(chan struct{}),
-		nodes: slices.Clone(nodes), seeds: rand.New(rand.NewPCG(rng.Uint64(), 3)),
+		hours: &hours{}, nodes: slices.Clone(nodes), seeds: rand.New(rand.NewPCG(rng.Uint64(), 3)),
 	}
 	for i := range 2 {
 		c.banks = append(c.banks, newBank(c.key("bank", i)))
 	}
+	c.slack.Store(clockSlack)
 	c.unroll()
 	for i := range f.nodes {
 		c.enlist(i, c.append)
@@ -61,6 +64,7 @@ func startCrowd(t testing.TB, f *fleet, name string, rng *rand.Rand, nodes ...*n
 		c.enlist(i, c.move)
 		c.enlist(i, c.live)
 		c.enlist(i, c.watch)
+		c.enlist(i, c.tell)
 		c.enlist(i, c.turnOver)
 		c.enlistRPC(i)
 	}
@@ -267,11 +271,36 @@ func (c *crowd) look(by *client, m *mortal) error {
 	s.returned = wallMillis()
 	if c.judge(a, err) == applied {
 		s.told = a.int()
-		if wrong := m.see(s); wrong != "" {
+		if wrong := m.see(s, c.slack.Load()); wrong != "" {
 			c.t.Error(wrong)
 		}
 	}
 	return err
+}
+
+// tell learns log time from a write with a TTL and its deadline, in one entry.
+func (c *crowd) tell(by *client) error {
+	key := fmt.Sprintf("%s:hour:%d", c.name, by.id)
+	h := hour{called: c.history.now(), from: wallMillis()}
+	err := by.w.put(frame("MULTI") + frame("SET", key, "x", "PX", fmt.Sprint(hourTTL)) +
+		frame("PEXPIRETIME", key) + frame("EXEC"))
+	var a answer
+	for range 4 {
+		if err == nil {
+			a, err = by.w.get()
+		}
+	}
+	if c.judge(a, err) == applied && len(a.elems) == 2 {
+		c.wrote()
+		h.returned, h.to, h.told = c.history.now(), wallMillis(), a.elems[1].int()-hourTTL
+		c.hours.add(h)
+	}
+	return err
+}
+
+// doubt says that from now on, or soon, log time may be off by so much more than it always may.
+func (c *crowd) doubt(by time.Duration) {
+	c.slack.Store(max(c.slack.Load(), by.Milliseconds()+clockSlack))
 }
 
 // A page is two registers. pageMax is how many calls it is for: the checker of registers bears no long histories, and
@@ -402,6 +431,9 @@ func (c *crowd) settle(nodes ...*node) {
 		c.audit(n, 1_000_000+i)
 	}
 	c.history.check(c.t)
+	for _, wrong := range c.hours.check(c.slack.Load()) {
+		c.t.Error(wrong)
+	}
 	c.t.Log(c)
 }
 

@@ -22,8 +22,8 @@ type mortal struct {
 	gone     int64 // when it was first told that the key is not there, 0: never; guarded by mu
 }
 
-// mortalSlack is how far a deadline may be off: leaders' log time follows their wall clocks.
-const mortalSlack = 100
+// clockSlack is how far log time may be off this machine's wall clock, in ms, which leaders' log time follows.
+const clockSlack = 100
 
 // sight is what one PEXPIRETIME has told of a mortal: a deadline, or -2 for no key, -1 for no deadline.
 type sight struct {
@@ -31,8 +31,9 @@ type sight struct {
 	told             int64
 }
 
-// see holds a sight against earlier ones, and returns what cannot be. Sights of one mortal may come from many clients.
-func (m *mortal) see(s sight) (wrong string) {
+// see holds a sight against earlier ones, and returns what cannot be, given by how many ms log time may have been off.
+// Sights of one mortal may come from many clients.
+func (m *mortal) see(s sight, slack int64) (wrong string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	fail := func(format string, args ...any) {
@@ -41,7 +42,7 @@ func (m *mortal) see(s sight) (wrong string) {
 			fmt.Sprintf(format, args...)
 	}
 	if s.told == -2 {
-		if s.returned < m.deadline-mortalSlack || m.fate == applied && s.returned < m.sent+m.ttl-mortalSlack {
+		if s.returned < m.deadline-slack || m.fate == applied && s.returned < m.sent+m.ttl-slack {
 			fail("it has gone before its deadline")
 		}
 		if m.gone == 0 && (m.fate == applied || m.deadline != 0) {
@@ -58,11 +59,11 @@ func (m *mortal) see(s sight) (wrong string) {
 		fail("it has come back")
 	case m.deadline != 0 && s.told != m.deadline:
 		fail("its deadline has moved")
-	case s.called > s.told+mortalSlack:
+	case s.called > s.told+slack:
 		fail("it lives after its deadline")
-	case s.told < m.sent+m.ttl-mortalSlack:
+	case s.told < m.sent+m.ttl-slack:
 		fail("its deadline is too early")
-	case m.fate == applied && s.told > m.backAt+m.ttl+mortalSlack:
+	case m.fate == applied && s.told > m.backAt+m.ttl+slack:
 		fail("its deadline is too late")
 	}
 	m.deadline = s.told
@@ -98,7 +99,7 @@ func TestMortalCatchesPlantedFaults(t *testing.T) {
 			m := &mortal{key: "m", ttl: ttl, sent: sent, backAt: sent + 2, fate: test.fate}
 			said := ""
 			for _, s := range test.sights {
-				said += m.see(s)
+				said += m.see(s, clockSlack)
 			}
 			if test.want == "" && said != "" || !strings.Contains(said, test.want) {
 				t.Errorf("the check says %q", said)
