@@ -3,7 +3,6 @@ package sim
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"strings"
 	"time"
 
@@ -20,37 +19,67 @@ type line struct {
 	words   []string
 	records []*record
 	many    bool
+	call    *call // made when it is sent
 }
 
 // submission is what a client has sent and waits for.
 type submission struct {
-	node   *node
-	lines  []line
-	reply  []byte // what has been answered so far
-	ended  bool
-	paused bool          // between two calls of Do, so that the world says who of many goes on first
-	resume chan struct{} // gets a value for the next call of Do
-	cancel context.CancelFunc
+	node       *node
+	connection *connection
+	lines      []line
+	reply      []byte // what has been answered so far
+	ended      bool
+	left       bool          // nobody waits for what has not been answered
+	paused     bool          // between two calls of Do, so that the world says who of many goes on first
+	resume     chan struct{} // gets a value for the next call of Do
+	cancel     context.CancelFunc
 }
 
-// send gives lines to a node as a front door does, and returns at once.
-func (n *node) send(lines []line) *submission {
+// clients are what they have sent, and the connections that they keep open.
+type clients struct {
+	calls     []*call       // in the order of their sending
+	left      []*submission // that nobody waits for, as the process has ended
+	open      []*connection
+	connected uint64 // connections that were opened
+}
+
+// ask has one of the clients send something.
+func (w *world) ask() {
+	c := w.connection()
+	w.send(c, w.asker.ask(c, w.now, w.clock.Now()))
+}
+
+// send sends lines on a connection.
+func (w *world) send(c *connection, lines []line) *submission {
+	for _, l := range lines {
+		l.call.begin, l.call.end = w.now, never
+		l.call.wallBegin, l.call.wallEnd = w.clock.Now().UnixMilli(), w.clock.Now().UnixMilli()
+		w.clients.calls = append(w.clients.calls, l.call)
+	}
+	s := c.send(lines)
+	w.waiting = append(w.waiting, s)
+	return s
+}
+
+// send gives lines to the node as a front door does, and returns at once.
+func (c *connection) send(lines []line) *submission {
 	calls := make([]command.Call, len(lines))
 	for i, l := range lines {
+		calls[i].Client = l.call.client
 		for _, word := range l.words {
 			calls[i].Args = append(calls[i].Args, []byte(word))
 		}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &submission{node: n, lines: lines, resume: make(chan struct{}), cancel: cancel}
-	session := command.NewSession(1, sessionHost{n, auth.Off()}, "peer", "local")
-	session.Stale = n.plant == readsStale
+	n := c.node
+	s := &submission{node: n, connection: c, lines: lines, resume: make(chan struct{}), cancel: cancel}
+	c.busy = true
 	go func() {
-		for done := 0; done < len(calls); {
+		for done := 0; done < len(calls) && !s.left; {
 			part := command.NewReply(2, nil)
-			done += n.store.Do(ctx, session, calls[done:done+n.piece(calls[done:])], part)
+			done += c.store.Do(ctx, c.session, calls[done:done+n.piece(lines[done:])], part)
 			s.reply = append(s.reply, n.plant.answer(part.Bytes())...)
-			if done < len(calls) {
+			if done < len(calls) && !s.left {
 				s.paused = true
 				<-s.resume
 			}
@@ -62,23 +91,50 @@ func (n *node) send(lines []line) *submission {
 	return s
 }
 
-// piece returns how many of the calls go into one call of Do: all of them, or up to the first read that may
+// piece returns how many of the lines go into one call of Do: all of them, or up to the first read that may
 // wait. What many wait for wakes them all at once, and whose next write is then the first would be up to
 // the scheduler of goroutines.
-func (n *node) piece(calls []command.Call) int {
-	for i := range calls {
-		switch args := calls[i].Args; string(args[0]) {
-		case "EXEC":
-			if !n.group.TryRead() {
-				return i + 1
-			}
-		case "GET", "MGET", "KEYS":
-			if !n.group.TryRead() || args[1][0] == 'f' {
-				return i + 1
-			}
+func (n *node) piece(lines []line) int {
+	ready := n.group.TryRead()
+	for i, l := range lines {
+		if l.call.mayWait(ready) {
+			return i + 1
 		}
 	}
-	return len(calls)
+	return len(lines)
+}
+
+// mayWait reports whether a line may have to wait for something else than its place in the log: a read point, unless
+// one is ready; the end of a key that is there by the log and has expired by the clock; the opening of the curtain.
+func (c *call) mayWait(ready bool) bool {
+	switch {
+	case c.inside:
+		return false
+	case reading[c.words[0]]:
+		return !ready || c.meetsDeadlines()
+	case c.words[0] == "EXEC":
+		for _, q := range c.queued {
+			if q.meetsDeadlines() {
+				return true
+			}
+		}
+		return !ready
+	}
+	return c.words[0] == "WATCH"
+}
+
+// meetsDeadlines reports whether a line looks at keys that may have a deadline.
+func (c *call) meetsDeadlines() bool {
+	switch c.words[0] {
+	case "KEYS", "SCAN", "LISTKEYS":
+		return true
+	}
+	for _, word := range c.words[1:] {
+		if strings.HasPrefix(word, fadingKeys) || strings.HasPrefix(word, mortalKeys) {
+			return true
+		}
+	}
+	return false
 }
 
 // goOn lets a paused submission continue, as far as it can.
@@ -90,13 +146,25 @@ func (s *submission) goOn() {
 	}
 }
 
+// end waits until nothing goes on any more for what was asked: a WATCH hears of nothing but the time.
+func (s *submission) end() {
+	for !s.ended {
+		s.node.clock.Advance(time.Second)
+		s.node.wait()
+	}
+}
+
+// leave ends the connection before the answers have come.
+func (s *submission) leave() {
+	s.connection.closed = true
+	s.cancel()
+}
+
 // applied reports whether every line was answered for good.
 func (s *submission) applied() bool {
 	for _, l := range s.lines {
-		for _, r := range l.records {
-			if r.outcome != applied {
-				return false
-			}
+		if l.call.outcome() != applied {
+			return false
 		}
 	}
 	return true
@@ -113,186 +181,50 @@ func scribble(calls []command.Call) {
 	}
 }
 
-// settle notes the answers that have come in the records.
+// settle notes the answers that have come in the calls and the records.
 func (s *submission) settle(step int, wall time.Time) error {
 	answers, err := readAnswers(s.reply)
 	if err != nil || len(answers) > len(s.lines) {
 		return fmt.Errorf("%d answers to %d lines: %w", len(answers), len(s.lines), err)
 	}
-	for i, a := range answers {
-		l := s.lines[i]
-		for j, r := range l.records {
-			r.end, r.wallEnd = step, wall.UnixMilli()
-			of := a
-			if l.many && a.kind == '*' {
-				if len(a.parts) != len(l.records) {
-					return fmt.Errorf("%s is the answer to %v", a, l.words)
-				}
-				of = a.parts[j]
-			}
-			if err := r.take(of); err != nil {
-				return err
-			}
-			if r.outcome == unknown {
-				r.end = never
-			}
+	for i := range answers {
+		if err := s.lines[i].settle(&answers[i], step, wall); err != nil {
+			return err
 		}
-		if len(l.records) == 0 && a.kind == '-' && !a.fails("TRYAGAIN") {
-			return fmt.Errorf("%s is the answer to %v", a, l.words)
-		}
+		s.connection.told(s.lines[i].call)
 	}
+	s.connection.busy = false
+	s.connection.closed = s.connection.closed || len(answers) < len(s.lines)
 	return nil
 }
 
-// asker makes up what clients ask.
-type asker struct {
-	rng     *rand.Rand
-	history *history
-	sent    int // submissions
-	made    int // tokens, values and fading keys
-	fading  []string
-	large   bool
-}
-
-const (
-	listKeys     = 4
-	registerKeys = 3
-)
-
-// ask returns a submission's lines.
-func (a *asker) ask(step int, wall time.Time) []line {
-	var lines []line
-	a.sent++
-	from := len(a.history.records)
-	for n := 1 + a.rng.IntN(6); n > 0; n-- {
-		lines = append(lines, a.one()...)
+// settle notes the answer to one line.
+func (l *line) settle(a *answer, step int, wall time.Time) error {
+	c := l.call
+	c.answer = a
+	if c.outcome() != unknown {
+		c.end, c.wallEnd = step, wall.UnixMilli()
 	}
-	a.stamp(from, step, wall)
-	return lines
-}
-
-// stamp says of the newest records when they were sent.
-func (a *asker) stamp(from, step int, wall time.Time) {
-	for i, r := range a.history.records[from:] {
-		r.submission, r.place = a.sent, i
-		r.begin, r.end, r.wallBegin, r.wallEnd = step, never, wall.UnixMilli(), wall.UnixMilli()
+	if c.way() == atOnce && !a.refuses() && !a.equal(c.onConnection()) {
+		return fmt.Errorf("an answer that cannot be: %s", c)
 	}
-}
-
-func (a *asker) one() []line {
-	key := func(kind string, n int) string { return fmt.Sprint(kind, a.rng.IntN(n)) }
-	switch a.rng.IntN(12) {
-	case 0, 1, 2:
-		return []line{a.append(key("l", listKeys))}
-	case 3:
-		return []line{a.read(lists, key("l", listKeys))}
-	case 4:
-		return a.transaction()
-	case 5:
-		one := a.rng.IntN(listKeys)
-		x, y := fmt.Sprint("l", one), fmt.Sprint("l", (one+1)%listKeys)
-		r := a.pair(&record{verb: lists, key: x}, &record{verb: lists, key: y})
-		return []line{{words: []string{"MGET", x, y}, records: r, many: true}}
-	case 6:
-		r := a.add(&record{verb: sets, key: key("r", registerKeys), arg: a.fresh()})
-		return []line{{words: []string{"SET", r.key, r.arg}, records: []*record{r}}}
-	case 7:
-		return []line{a.read(gets, key("r", registerKeys))}
-	case 8:
-		r := a.add(&record{verb: swaps, key: key("r", registerKeys), arg: a.fresh(), old: a.someValue()})
-		return []line{{words: []string{"CAS", r.key, r.old, r.arg}, records: []*record{r}}}
-	case 9:
-		return []line{a.setFading()}
-	case 10:
-		if len(a.fading) > 0 {
-			return []line{a.read(getsFade, a.fading[max(0, len(a.fading)-1-a.rng.IntN(4))])}
+	for j, r := range l.records {
+		r.end, r.wallEnd = step, wall.UnixMilli()
+		of := *a
+		if l.many && a.kind == '*' && !a.null {
+			if len(a.parts) != len(l.records) {
+				return fmt.Errorf("an answer of the wrong length: %s", c)
+			}
+			of = a.parts[j]
 		}
-	case 11:
-		return []line{{words: []string{"KEYS", "l*"}}} // waits for all before it
-	}
-	return []line{{words: []string{"PING"}}}
-}
-
-func (a *asker) add(r *record) *record {
-	a.history.records = append(a.history.records, r)
-	return r
-}
-
-func (a *asker) pair(x, y *record) []*record {
-	a.made++
-	x.together, y.together = a.made, a.made
-	return []*record{a.add(x), a.add(y)}
-}
-
-func (a *asker) fresh() string {
-	a.made++
-	return fmt.Sprint(a.made, ";")
-}
-
-func (a *asker) someValue() string {
-	for i := len(a.history.records) - 1; i >= 0 && a.rng.IntN(4) > 0; i-- {
-		if r := a.history.records[i]; r.verb == sets || r.verb == swaps {
-			return r.arg
+		if err := r.take(of); err != nil {
+			return err
+		}
+		if r.outcome == unknown {
+			r.end = never
 		}
 	}
-	return "none"
-}
-
-func (a *asker) append(key string) line {
-	token := a.fresh()
-	if a.large && a.rng.IntN(20) == 0 {
-		token = strings.Repeat("x", a.rng.IntN(20_000)) + token
-	}
-	r := a.add(&record{verb: appends, key: key, arg: token})
-	return line{words: []string{"APPEND", key, token}, records: []*record{r}}
-}
-
-func (a *asker) read(v verb, key string) line {
-	return line{words: []string{"GET", key}, records: []*record{a.add(&record{verb: v, key: key})}}
-}
-
-// transaction appends to two lists at one moment.
-func (a *asker) transaction() []line {
-	one := a.rng.IntN(listKeys)
-	x := &record{verb: appends, key: fmt.Sprint("l", one), arg: a.fresh()}
-	y := &record{verb: appends, key: fmt.Sprint("l", (one+1)%listKeys), arg: a.fresh()}
-	r := a.pair(x, y)
-	return []line{
-		{words: []string{"MULTI"}},
-		{words: []string{"APPEND", x.key, x.arg}},
-		{words: []string{"APPEND", y.key, y.arg}},
-		{words: []string{"EXEC"}, records: r, many: true},
-	}
-}
-
-func (a *asker) setFading() line {
-	r := a.add(&record{
-		verb: setsFade, arg: a.fresh(), life: time.Duration(1+a.rng.IntN(300)) * time.Millisecond,
-	})
-	r.key = "f" + r.arg
-	a.fading = append(a.fading, r.key)
-	return line{
-		words:   []string{"SET", r.key, r.arg, "PX", fmt.Sprint(r.life.Milliseconds())},
-		records: []*record{r},
-	}
-}
-
-// everything reads every key that was ever named.
-func (a *asker) everything(step int, wall time.Time) []line {
-	a.sent++
-	from := len(a.history.records)
-	var lines []line
-	for i := range listKeys {
-		lines = append(lines, a.read(lists, fmt.Sprint("l", i)))
-	}
-	for i := range registerKeys {
-		lines = append(lines, a.read(gets, fmt.Sprint("r", i)))
-	}
-	for _, key := range a.fading {
-		lines = append(lines, a.read(getsFade, key))
-	}
-	a.stamp(from, step, wall)
-	return lines
+	return nil
 }
 
 // sessionHost is what sessions see of a node.

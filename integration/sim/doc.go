@@ -8,9 +8,10 @@
 //   - world: one run. A seed gives its options and every choice after them.
 //   - node: a disk that stays, a clock, and a process that comes and goes.
 //   - network: links between nodes, which keep order, lose, are cut and end; and play tricks with messages of raft.
-//   - client: a connection, with at most one submission on its way.
-//   - history: every call with its answer; check says what in it cannot be.
+//   - client: a connection, with at most one submission on its way. It may stay open for several.
+//   - history: every call about some kinds of keys, with its answer; check says what in it cannot be, key by key.
 //   - ledger: every entry that a state machine was given, by its place in the log.
+//   - audit: the ledger replayed through a model, and all that clients were told held against it.
 //   - plant: a bug put in on purpose, to show that check finds it.
 //   - trace: all that happens in a run, line by line.
 //

@@ -76,7 +76,7 @@ func (r *record) take(a answer) error {
 	switch {
 	case a.fails("UNCERTAIN"):
 		return nil
-	case a.fails("TRYAGAIN"), a.fails("OOM"), a.fails("DISKFULL"):
+	case a.refuses(), a.fails("OOM"), a.equal(notDone):
 		r.outcome = refused
 		return nil
 	}

@@ -111,8 +111,8 @@ func (w *world) finish() error {
 // readAll reads every key. What is refused, for want of a leader, is asked again.
 func (w *world) readAll() error {
 	for range 20 {
-		s := w.any().send(w.asker.everything(w.now, w.clock.Now()))
-		w.waiting = append(w.waiting, s)
+		c := w.connect()
+		s := w.send(c, w.asker.everything(c, w.now, w.clock.Now()))
 		if err := w.rest(); err != nil {
 			return err
 		}

@@ -72,6 +72,7 @@ func traceFile(t *testing.T) io.Writer {
 // tally is what happened in several runs.
 type tally struct {
 	runs, calls, applied, starts, checkpoints, twins, joined, gone int
+	lines, entries, writes, reads                                  int // audited
 	simulated                                                      time.Duration
 	trace                                                          uint64 // of the last run
 }
@@ -87,13 +88,18 @@ func (a *tally) add(w *world) {
 	a.starts, a.checkpoints, a.twins = a.starts+w.starts, a.checkpoints+w.checkpoints, a.twins+w.checks
 	a.simulated += w.clock.Boot()
 	a.joined, a.gone = a.joined+w.made-w.options.nodes, a.gone+w.gone
+	if w.audit != nil {
+		a.lines, a.entries = a.lines+len(w.audit.calls), a.entries+w.audit.entries
+		a.writes, a.reads = a.writes+len(w.audit.made), a.reads+len(w.audit.placed)
+	}
 	a.trace = w.trace.sum()
 }
 
 func (a *tally) String() string {
 	return fmt.Sprintf("%v simulated, %d calls, %d applied, %d starts, %d of them with a checkpoint, %d twins, "+
-		"%d nodes joined, %d left; trace of the last %016x", a.simulated.Round(time.Second), a.calls, a.applied,
-		a.starts, a.checkpoints, a.twins, a.joined, a.gone, a.trace)
+		"%d nodes joined, %d left; audited %d lines, %d entries with %d writes, %d reads; trace of the last %016x",
+		a.simulated.Round(time.Second), a.calls, a.applied, a.starts, a.checkpoints, a.twins, a.joined, a.gone,
+		a.lines, a.entries, a.writes, a.reads, a.trace)
 }
 
 // TestSameSeedSameRun runs seeds twice, and both runs must be the same to the last byte.

@@ -28,6 +28,7 @@ type world struct {
 	network *network
 	asker   asker
 	history history
+	clients clients
 	waiting []*submission
 	now     int  // steps
 	mending bool // no more faults
@@ -36,6 +37,7 @@ type world struct {
 	logs    logs
 	ledger  *ledger
 
+	audit                       *audit
 	starts, checks, checkpoints int
 	trace                       *trace
 }
@@ -65,6 +67,9 @@ func runWorld(seed uint64, dir string, p plant, t *trace) (*world, error) {
 	for _, n := range w.nodes {
 		n.die()
 	}
+	for _, s := range w.clients.left {
+		s.end()
+	}
 	return w, err
 }
 
@@ -82,7 +87,12 @@ func (w *world) run() error {
 	if err := w.finish(); err != nil {
 		return err
 	}
-	return w.history.check()
+	if err := w.history.check(); err != nil {
+		return err
+	}
+	var err error
+	w.audit, err = auditAll(w.ledger, w.clients.calls, w.history.exact)
+	return err
 }
 
 // newNode makes a node with an empty disk and an id that none had before: a founder, or with no voters one that is to
@@ -169,7 +179,7 @@ func (w *world) act() error {
 	switch {
 	case chosen(o.ask):
 		if len(w.waiting) < o.clients {
-			w.waiting = append(w.waiting, w.any().send(w.asker.ask(w.now, w.clock.Now())))
+			w.ask()
 		}
 	case chosen(o.advance):
 		w.advance(time.Duration(w.rng.IntN(20_000)) * time.Microsecond)
@@ -191,7 +201,7 @@ func (w *world) act() error {
 		w.fill(d)
 	case chosen(o.leave):
 		if len(w.waiting) > 0 {
-			w.waiting[w.rng.IntN(len(w.waiting))].cancel()
+			w.waiting[w.rng.IntN(len(w.waiting))].leave()
 		}
 	case chosen(o.restart):
 		return w.restart(w.any())
@@ -299,12 +309,12 @@ func (w *world) abandon(nodes ...*node) error {
 			left = append(left, s)
 			continue
 		}
-		reply := s.reply
+		failed = errors.Join(failed, s.settle(w.now, w.clock.Now()))
+		s.left = true
 		s.cancel()
 		s.node.wait()
 		s.goOn()
-		s.reply = reply
-		failed = errors.Join(failed, s.settle(w.now, w.clock.Now()))
+		w.clients.left = append(w.clients.left, s)
 	}
 	w.waiting = left
 	return failed
