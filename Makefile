@@ -6,6 +6,8 @@ VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 LDFLAGS  := -X github.com/primatomic/primatomic/server.version=$(VERSION)
 FUZZTIME ?= 30s
 SEEDS    ?= 200
+SPAN     ?= 60s
+SIMCHUNK := 50
 KILLS    ?= 50
 SOAK     ?= 30m
 
@@ -41,8 +43,10 @@ bench: tools build ## Measure this store beside redis-server on this machine.
 bench-cluster: tools etcd build ## Measure three nodes beside redis-server and three nodes of etcd; flags in BENCH.
 	$(GO) run ./bench cluster $(BENCH)
 
-sim: ## Run SEEDS seeds of the simulator; one alone: go test ./integration/sim -run Sim -seed=N.
-	$(GO) test ./integration/sim -count=1 -timeout 0 -run TestSim -v -seeds=$(SEEDS)
+sim: ## Run SEEDS seeds of the simulator, of SPAN each, on all cores; how to run one alone stands beside a failure.
+	@mkdir -p bin && $(GO) test -c -o bin/sim.test ./integration/sim
+	@seq 1 $(SIMCHUNK) $(SEEDS) | xargs -P $$(nproc) -I FIRST bin/sim.test -test.run '^TestSim$$' -test.timeout 0 \
+		-test.v -seeds $(SIMCHUNK) -span $(SPAN) -first FIRST
 
 kill: ## Kill the process under load KILLS times and count acknowledged writes that are lost.
 	KILLS=$(KILLS) $(GO) test ./integration -count=1 -timeout 0 -run KillLoop -v

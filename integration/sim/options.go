@@ -8,15 +8,17 @@ import (
 // options are what a seed gives a whole run, so that each run is much of some things and nothing of others.
 type options struct {
 	nodes           int
-	steps           int
+	steps           int           // at least
+	span            time.Duration // at least, of true time
 	clients         int
 	segmentBytes    int64
 	checkpointBytes int64
 	tailBytes       int
 	memoryBytes     int64
 	digestInterval  time.Duration
-	large           bool    // some values take many sectors
-	skew            float64 // how much faster than true time the fastest clock may run
+	large           bool          // some values take many sectors
+	skew            float64       // how much faster than true time the fastest clock may run
+	off             time.Duration // how wrong a wall clock may be from the beginning
 	// How often, in a thousand steps.
 	ask, advance, stall, jump, leave                          int
 	power, powerSoon, restart, pause, starve, network, member int
@@ -60,6 +62,9 @@ func (o *options) makeCluster(rng *rand.Rand, some func(int) int) {
 	o.tricks, o.starve, o.member, o.flip = some(60), some(4), some(8), some(2)
 	if rng.IntN(2) == 0 {
 		o.skew = 0.15
+	}
+	if rng.IntN(2) == 0 {
+		o.off = time.Duration(1+rng.IntN(40)) * time.Second
 	}
 	if rng.IntN(2) == 0 {
 		o.digestInterval = time.Duration(50+rng.IntN(500)) * time.Millisecond

@@ -125,7 +125,7 @@ func (w *world) readAll() error {
 
 // rest lets time pass until every client has its answer, and all nodes have applied the same.
 func (w *world) rest() error {
-	for range 2000 {
+	for range 2000 + len(w.history.records) {
 		w.now++
 		if err := w.settle(); err != nil {
 			return err

@@ -20,6 +20,7 @@ var (
 	seedsFlag  = flag.Int("seeds", 20, "how many seeds to run")
 	twiceFlag  = flag.Int("twice", 6, "how many seeds to run twice")
 	eventsFlag = flag.String("events", "", "the file that gets all that happens in the run of -seed")
+	spanFlag   = flag.Duration("span", 0, "how much time a seed of several nodes simulates at least")
 	firstFlag  = flag.Uint64("first", 1, "the first of the seeds")
 )
 
@@ -28,7 +29,10 @@ func run(t *testing.T, seed uint64, p plant, out io.Writer) (w *world, err error
 	t.Helper()
 	dir := t.TempDir()
 	cryptotest.SetGlobalRandom(t, seed)
-	synctest.Test(t, func(*testing.T) { w, err = runWorld(seed, dir, p, newTrace(out)) })
+	synctest.Test(t, func(*testing.T) { w, err = runWorld(seed, *spanFlag, dir, p, newTrace(out)) })
+	if err == nil {
+		err = w.check()
+	}
 	return w, err
 }
 
@@ -43,8 +47,8 @@ func TestSim(t *testing.T) {
 	for seed := first; seed < first+uint64(n); seed++ {
 		w, err := run(t, seed, noPlant, out)
 		if err != nil {
-			t.Errorf("seed %d: %v\noptions: %+v\ntrace: %016x\nagain: go test ./integration/sim -run Sim -seed %d",
-				seed, err, w.options, w.trace.sum(), seed)
+			t.Errorf("seed %d: %v\noptions: %+v\ntrace: %x\nagain: go test ./integration/sim -run Sim -seed %d -span %v",
+				seed, err, w.options, w.trace.sum(), seed, *spanFlag)
 		}
 		all.add(w)
 	}

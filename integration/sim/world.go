@@ -42,10 +42,14 @@ type world struct {
 	trace                       *trace
 }
 
+// stepsMax bounds a run in which much happens in little time.
+const stepsMax = 50_000
+
 var epoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-// runWorld runs a seed in the bubble it is called in; dir is its own.
-func runWorld(seed uint64, dir string, p plant, t *trace) (*world, error) {
+// runWorld runs a seed in the bubble it is called in; dir is its own. One of several nodes goes on for span at least.
+// What clients were told is not checked yet: that may take long, by a clock that does not stand still.
+func runWorld(seed uint64, span time.Duration, dir string, p plant, t *trace) (*world, error) {
 	rng := rand.New(rand.NewPCG(seed, 7))
 	w := &world{
 		rng: rng, options: drawOptions(rng), dir: dir, clock: clock.NewFake(epoch),
@@ -53,7 +57,10 @@ func runWorld(seed uint64, dir string, p plant, t *trace) (*world, error) {
 		logs: logs{entries: map[slot]content{}}, ledger: newLedger(),
 	}
 	o := &w.options
-	w.history.exact = o.jump == 0 && o.skew == 0
+	if o.nodes > 1 {
+		o.span = span
+	}
+	w.history.exact = o.jump == 0 && o.skew == 0 && o.off == 0
 	w.asker = asker{rng: rng, history: &w.history, large: o.large}
 	voters := ids(o.nodes)
 	if w.network = newNetwork(nil, t); o.nodes > 1 {
@@ -79,14 +86,16 @@ func (w *world) run() error {
 			return err
 		}
 	}
-	for w.now = 1; w.now < w.options.steps; w.now++ {
+	for w.now = 1; w.now < w.options.steps || w.now < stepsMax && w.clock.Boot() < w.options.span; w.now++ {
 		if err := w.step(); err != nil {
 			return fmt.Errorf("step %d: %w", w.now, err)
 		}
 	}
-	if err := w.finish(); err != nil {
-		return err
-	}
+	return w.finish()
+}
+
+// check holds what clients were told against itself and against the log.
+func (w *world) check() error {
 	if err := w.history.check(); err != nil {
 		return err
 	}
@@ -100,12 +109,21 @@ func (w *world) run() error {
 func (w *world) newNode(voters []raft.ReplicaID) *node {
 	w.made++
 	n := &node{
-		id: uint64(w.made), disk: newDisk(w.rng.Uint64(), w.directory(), w.trace), clock: clock.NewFake(w.clock.Now()),
+		id: uint64(w.made), disk: newDisk(w.rng.Uint64(), w.directory(), w.trace), clock: clock.NewFake(w.wallOf()),
 		rate: 1 + w.options.skew*w.rng.Float64(), options: &w.options, plant: w.plant, voters: voters,
 		network: w.network, trace: w.trace, logs: &w.logs, ledger: w.ledger,
 	}
 	w.nodes = append(w.nodes, n)
 	return n
+}
+
+// wallOf draws what the wall clock of a new node shows: mostly about the true time.
+func (w *world) wallOf() time.Time {
+	off := w.options.off
+	if off > 0 && w.rng.IntN(4) > 0 {
+		off /= 100
+	}
+	return w.clock.Now().Add(time.Duration((2*w.rng.Float64() - 1) * float64(off)))
 }
 
 // node returns the one with an id; nil if it is gone.
