@@ -47,7 +47,7 @@ func TestSim(t *testing.T) {
 	for seed := first; seed < first+uint64(n); seed++ {
 		w, err := run(t, seed, noPlant, out)
 		if err != nil {
-			t.Errorf("seed %d: %v\noptions: %+v\ntrace: %x\nagain: go test ./integration/sim -run Sim -seed %d -span %v",
+			t.Errorf("seed %d: %v\noptions: %+v\ntrace: %x\nrun: go test ./integration/sim -run Sim -seed %d -span %v",
 				seed, err, w.options, w.trace.sum(), seed, *spanFlag)
 		}
 		all.add(w)
