@@ -106,6 +106,9 @@ func (a *audit) replay(e *store.Entry, sent map[command.Client]*call) error {
 		if err := c.logged(&l.Call); err != nil {
 			return fmt.Errorf("%w: %s", err, c)
 		}
+		if c.way() != inLog {
+			return fmt.Errorf("it has no place in the log, and is there: %s", c)
+		}
 		next, want := a.now().after(l, e.MemoryMax)
 		a.states = append(a.states, next)
 		a.made[c], a.aborted[c] = len(a.states)-1, want.kind != '*' || want.null
@@ -124,8 +127,6 @@ func (c *call) told(want answer) error {
 		}
 	}
 	switch outcome := c.outcome(); {
-	case c.way() != inLog:
-		return fmt.Errorf("it has no place in the log, and is there: %s", c)
 	case outcome == refused:
 		return fmt.Errorf("said not to be applied, and is in the log: %s", c)
 	case outcome == applied && !c.answer.equal(want):

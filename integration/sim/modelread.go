@@ -41,6 +41,15 @@ func bulks(values []string) answer {
 	return array(parts...)
 }
 
+// texts returns the texts of the parts.
+func (a answer) texts() []string {
+	texts := make([]string, 0, len(a.parts))
+	for _, part := range a.parts {
+		texts = append(texts, part.text)
+	}
+	return texts
+}
+
 // equal reports whether two answers are the same to the last byte.
 func (a answer) equal(b answer) bool {
 	return a.kind == b.kind && a.null == b.null && a.text == b.text && slices.EqualFunc(a.parts, b.parts, answer.equal)

@@ -144,6 +144,9 @@ func (a *audit) fits(c *call, s *state) bool {
 
 // matches holds the answer to a command against a state. c is the read, of which the command may be a part.
 func (a *audit) matches(c, line *call, s *state, told answer) bool {
+	if line.words[0] == "SCAN" && len(told.parts) != 2 || a.exact && s.pastDue(line, told, c.wallBegin) {
+		return false
+	}
 	switch line.words[0] {
 	case "SCAN":
 		return s.scans(line, told)
@@ -151,6 +154,26 @@ func (a *audit) matches(c, line *call, s *state, told answer) bool {
 		return a.lives(c, line, s, told)
 	}
 	return told.equal(s.look(line.at, line.words))
+}
+
+// pastDue reports whether an answer would be made of a key that is there by the log, though the clock says that its
+// time is over. Such a key is never shown, and neither is that it is gone.
+func (s *state) pastDue(line *call, told answer, now int64) bool {
+	met := line.words[1:]
+	switch line.words[0] {
+	case "DBSIZE":
+		return false
+	case "KEYS", "LISTKEYS":
+		met = told.texts()
+	case "SCAN":
+		met = told.parts[1].texts()
+	}
+	for _, key := range met {
+		if it, there := s.find(line.at, key); there && it.deadline != 0 && it.deadline <= now {
+			return true
+		}
+	}
+	return false
 }
 
 // lives holds the answer to TTL or PTTL against a state. It is for the time by the leader's clock, which is not behind
@@ -166,16 +189,13 @@ func (a *audit) lives(c, line *call, s *state, told answer) bool {
 
 // scans holds one answer to SCAN against a state: it holds keys that are there, none twice.
 func (s *state) scans(line *call, told answer) bool {
-	if len(told.parts) != 2 {
-		return false
-	}
 	begin := strings.TrimSuffix(optionsOf(line.words[2:])["MATCH"], "*")
 	seen := map[string]bool{}
-	for _, key := range told.parts[1].parts {
-		if _, alive := s.find(line.at, key.text); !alive || seen[key.text] || !strings.HasPrefix(key.text, begin) {
+	for _, key := range told.parts[1].texts() {
+		if _, alive := s.find(line.at, key); !alive || seen[key] || !strings.HasPrefix(key, begin) {
 			return false
 		}
-		seen[key.text] = true
+		seen[key] = true
 	}
 	_, err := strconv.ParseUint(told.parts[0].text, 10, 64)
 	return err == nil

@@ -35,8 +35,8 @@ func (a *audit) checkScans() error {
 func (a *audit) checkScan(calls []*call) error {
 	seen := map[string]bool{}
 	for _, c := range calls {
-		for _, key := range c.answer.parts[1].parts {
-			seen[key.text] = true
+		for _, key := range c.answer.parts[1].texts() {
+			seen[key] = true
 		}
 	}
 	one, other := calls[0], calls[len(calls)-1]
