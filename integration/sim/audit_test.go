@@ -42,7 +42,9 @@ func (s *story) writes(connection uint64, told answer, words ...string) *call {
 
 // log appends an entry with one call.
 func (s *story) log(c *call, watched ...command.Watch) {
-	l := store.LoggedCall{Call: command.Call{Client: c.client, Namespace: c.at, Args: argsOf(c.words), Watched: watched}}
+	l := store.LoggedCall{Call: command.Call{
+		Client: c.client, Namespace: c.at, Args: argsOf(c.words), Watched: watched,
+	}}
 	for _, q := range c.queued {
 		l.Sub = append(l.Sub, command.Call{Namespace: q.at, Args: argsOf(q.words)})
 	}
@@ -400,9 +402,10 @@ func TestModelReaps(t *testing.T) {
 	}{{25, 10, 2, 1, 4}, {35, 2, 1, 3, 4}, {35, 3, 1, 2, 4}, {5, 9, 3, 3, 3}, {99, 1, 2, 3, 4}} {
 		after := s.later(test.time).reaped(test.limit)
 		one, two := engine.Ref{Number: 0}, engine.Ref{Number: 1}
-		if after.size(one) != test.one || after.size(two) != test.two || after.spaces[one].revision != test.revisionOne {
+		revision := after.spaces[one].revision
+		if after.size(one) != test.one || after.size(two) != test.two || revision != test.revisionOne {
 			t.Errorf("at %d, %d keys at most: %d and %d are left, revision %d; want %+v", test.time, test.limit,
-				after.size(one), after.size(two), after.spaces[one].revision, test)
+				after.size(one), after.size(two), revision, test)
 		}
 	}
 }
