@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"time"
+
+	"github.com/primatomic/primatomic/engine"
 )
 
 // asker makes up what clients ask.
@@ -30,7 +32,7 @@ func (a *asker) ask(c *connection, step int, wall time.Time) []line {
 	a.wall = wall.UnixMilli()
 	from := len(a.history.records)
 	lines := a.onDatabases(c)
-	if c.database == 0 && !c.multi && !endsSubmission(lines) {
+	if c.at == (engine.Ref{}) && !c.multi && !endsSubmission(lines) {
 		for n := a.rng.IntN(5); n > 0; n-- {
 			lines = append(lines, a.say(c, a.one()...)...)
 		}

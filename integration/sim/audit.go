@@ -64,7 +64,7 @@ func (l *ledger) payloads() ([]store.Entry, error) {
 
 func (a *audit) run(entries []store.Entry) error {
 	a.made, a.placed, a.aborted = map[*call]int{}, map[*call]int{}, map[*call]bool{}
-	a.states = []*state{{spaces: map[engine.Ref]*space{}}}
+	a.states = []*state{{spaces: map[engine.Ref]*space{}, names: map[string]engine.Ref{}}}
 	sent := map[command.Client]*call{}
 	for _, c := range a.calls {
 		sent[c.client] = c

@@ -42,6 +42,9 @@ func (s *story) writes(connection uint64, told answer, words ...string) *call {
 
 // log appends an entry with one call.
 func (s *story) log(c *call, watched ...command.Watch) {
+	if c.words[0] == "NAMESPACE" {
+		c.at = engine.NoNamespace
+	}
 	l := store.LoggedCall{Call: command.Call{
 		Client: c.client, Namespace: c.at, Args: argsOf(c.words), Watched: watched,
 	}}
@@ -380,9 +383,52 @@ func TestAuditOfScans(t *testing.T) {
 	}
 }
 
+// TestAuditOfNamespaces: what is meant for a namespace that is gone never reaches a later one of its name.
+func TestAuditOfNamespaces(t *testing.T) {
+	selects := func(s *story, told answer, id uint64) *call {
+		c := s.says(1, told, "SELECT", "na")
+		c.chosen = engine.Ref{ID: id}
+		return c
+	}
+	sets := func(s *story, told answer, id uint64) {
+		c := s.says(1, told, "SET", "p0", "a")
+		c.at = engine.Ref{ID: id}
+		s.log(c)
+	}
+	again := func(s *story) {
+		s.writes(2, okay, "NAMESPACE", "DROP", "na")
+		s.writes(2, okay, "NAMESPACE", "CREATE", "na")
+	}
+	for _, test := range []tale{
+		{"a life", "", func(s *story) {
+			selects(s, okay, 1)
+			sets(s, okay, 1)
+			s.says(2, bulks([]string{"na"}), "NAMESPACE", "LIST")
+			again(s)
+			sets(s, noSpace, 1)
+			selects(s, okay, 2)
+			sets(s, okay, 2)
+			s.writes(2, okay, "NAMESPACE", "DROP", "na")
+			s.writes(2, noName("na"), "NAMESPACE", "DROP", "na")
+			selects(s, noName("na"), 0)
+		}},
+		{"a write to one that is gone", "the answer at its place in the log is -NONAMESPACE", func(s *story) {
+			again(s)
+			sets(s, okay, 1)
+		}},
+		{"one that is gone is selected", "a read saw state", func(s *story) {
+			again(s)
+			selects(s, okay, 1)
+		}},
+		{"one that is there is not found", "a read saw state", func(s *story) { selects(s, noName("na"), 0) }},
+	} {
+		test.expect(t, func(s *story) { s.writes(1, okay, "NAMESPACE", "CREATE", "na") })
+	}
+}
+
 // TestModelReaps removes expired keys as the log orders it: from the space with the earliest deadline first.
 func TestModelReaps(t *testing.T) {
-	s := &state{spaces: map[engine.Ref]*space{}}
+	s := &state{spaces: map[engine.Ref]*space{}, names: map[string]engine.Ref{}}
 	for i, words := range []string{"0 t0 30", "1 t0 20", "0 t1 10", "1 t1 15", "1 t2 40", "0 p0 0"} {
 		var database int16
 		var key string

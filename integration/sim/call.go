@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/primatomic/primatomic/command"
@@ -14,6 +15,7 @@ type call struct {
 	client  command.Client
 	words   []string
 	at      engine.Ref // the namespace that is selected
+	chosen  engine.Ref // of a SELECT by name: what was selected
 	inside  bool       // it was queued for EXEC
 	queued  []*call    // of EXEC
 	watched []*call    // of EXEC: the WATCH lines that it may hang on
@@ -32,8 +34,8 @@ func (c *call) String() string {
 	for _, q := range c.queued {
 		fmt.Fprintf(&queued, " [%s]", brief(strings.Join(q.words, " ")))
 	}
-	return fmt.Sprintf("%d.%d [%d, %d] database %d: %s%s -> %s", c.client.Session, c.client.Sequence, c.begin, c.end,
-		c.at.Number, brief(strings.Join(c.words, " ")), &queued, told)
+	return fmt.Sprintf("%d.%d [%d, %d] in %v: %s%s -> %s", c.client.Session, c.client.Sequence, c.begin, c.end,
+		c.at, brief(strings.Join(c.words, " ")), &queued, told)
 }
 
 // refuses tells answers that say that nothing has happened. OOM is none of them: the log says so.
@@ -72,16 +74,16 @@ func (c *call) way() way {
 	switch {
 	case c.inside:
 		return atOnce
-	case reading[c.words[0]]:
+	case reading[verbOf(c.words)], c.selectsName():
 		return inState
 	case c.words[0] != "EXEC":
-		if _, writes := writing[c.words[0]]; writes {
+		if _, writes := writing[verbOf(c.words)]; writes {
 			return inLog
 		}
 		return atOnce
 	}
 	for _, w := range c.watched {
-		if w.outcome() == applied {
+		if w.watches() {
 			return inLog
 		}
 	}
@@ -96,6 +98,19 @@ func (c *call) way() way {
 		}
 	}
 	return inState
+}
+
+// watches tells that a WATCH holds.
+func (c *call) watches() bool { return c.answer != nil && c.answer.equal(okay) }
+
+// selectsName tells a SELECT of a named namespace, which has to look for it.
+func (c *call) selectsName() bool {
+	return c.words[0] == "SELECT" && slices.Contains(spaceNames, c.words[1])
+}
+
+// selectsLater tells an EXEC with a SELECT in it, which holds if the transaction is carried out.
+func (c *call) selectsLater() bool {
+	return slices.ContainsFunc(c.queued, func(q *call) bool { return q.words[0] == "SELECT" })
 }
 
 // local tells a line that is answered on the connection wherever it stands.

@@ -110,7 +110,7 @@ func (c *call) mayWait(ready bool) bool {
 	switch {
 	case c.inside:
 		return false
-	case reading[c.words[0]]:
+	case c.way() == inState && c.words[0] != "EXEC":
 		return !ready || c.meetsDeadlines()
 	case c.words[0] == "EXEC":
 		for _, q := range c.queued {
@@ -205,7 +205,7 @@ func (l *line) settle(a *answer, step int, wall time.Time) error {
 	if c.outcome() != unknown {
 		c.end, c.wallEnd = step, wall.UnixMilli()
 	}
-	if c.way() == atOnce && !a.refuses() && !a.equal(c.onConnection()) {
+	if c.way() == atOnce && !a.refuses() && !a.equal(c.onConnection()) && !(c.words[0] == "WATCH" && a.equal(noSpace)) {
 		return fmt.Errorf("an answer that cannot be: %s", c)
 	}
 	for j, r := range l.records {

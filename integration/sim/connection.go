@@ -21,13 +21,13 @@ type connection struct {
 	busy    bool   // a submission is on its way
 	closed  bool
 
-	database int16   // selected
-	multi    bool    // queueing for EXEC
-	queued   []*call // since MULTI
-	chosen   int16   // selected among what is queued
-	watched  []*call
-	cursor   string // of an iteration of SCAN that is under way, "" if none is
-	pattern  string // of that
+	at      engine.Ref // selected
+	multi   bool       // queueing for EXEC
+	queued  []*call    // since MULTI
+	chosen  engine.Ref // selected among what is queued
+	watched []*call
+	cursor  string // of an iteration of SCAN that is under way, "" if none is
+	pattern string // of that
 }
 
 // connectionsMax bounds the connections that are kept open.
@@ -67,7 +67,7 @@ func (c *connection) say(l *line) {
 	c.lines++
 	l.call = &call{
 		client: command.Client{Session: c.number, Sequence: c.lines}, words: l.words,
-		at: engine.Ref{Number: c.database},
+		at: c.at,
 	}
 	switch name := l.words[0]; {
 	case name == "EXEC":
@@ -76,35 +76,42 @@ func (c *connection) say(l *line) {
 	case name == "DISCARD":
 		c.multi, c.queued, c.watched = false, nil, nil
 	case c.multi:
-		l.call.inside, l.call.at.Number = true, c.chosen
+		l.call.inside, l.call.at = true, c.chosen
 		c.queued = append(c.queued, l.call)
 		if name == "SELECT" {
 			c.chosen = databaseOf(l.words)
 		}
 	case name == "MULTI":
-		c.multi, c.chosen = true, c.database
+		c.multi, c.chosen = true, c.at
 	case name == "WATCH":
 		c.watched = append(c.watched, l.call)
 	case name == "UNWATCH":
 		c.watched = nil
-	case name == "SELECT":
-		c.database, c.cursor = databaseOf(l.words), ""
+	case name == "NAMESPACE":
+		l.call.at = engine.NoNamespace
+	case name == "SELECT" && !l.call.selectsName():
+		c.at, c.cursor = databaseOf(l.words), ""
 	}
 }
 
-func databaseOf(words []string) int16 {
+func databaseOf(words []string) engine.Ref {
 	n, _ := strconv.ParseInt(words[1], 10, 16)
-	return int16(n)
+	return engine.Ref{Number: int16(n)}
 }
 
 // told notes what the answer to a call means for the lines to come.
 func (c *connection) told(call *call) {
 	a := call.answer
 	switch call.words[0] {
+	case "SELECT":
+		if call.selectsName() {
+			c.at, c.cursor = c.session.Namespace.Ref, ""
+			call.chosen = c.at
+		}
 	case "EXEC":
 		for _, q := range call.queued {
 			if q.words[0] == "SELECT" && a.kind == '*' && !a.null { // it holds if the transaction was carried out
-				c.database, c.cursor = databaseOf(q.words), ""
+				c.at, c.cursor = databaseOf(q.words), ""
 			}
 		}
 	case "SCAN":

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+
+	"github.com/primatomic/primatomic/engine"
 )
 
 // What clients do in several databases, of which the audit alone knows whether it was answered well. Keys are few, so
@@ -14,6 +16,9 @@ const (
 	fadingKeys = "f" // what keys begin with that are set once, with a time to live
 	mortalKeys = "t" // what other keys begin with that may have a deadline
 )
+
+// spaceNames are those of named namespaces.
+var spaceNames = []string{"na", "nb"}
 
 // databaseKeys are the keys of each database beside those that have checks of their own.
 var databaseKeys = []string{"p0", "p1", "p2", "t0", "t1", "t2"}
@@ -26,16 +31,7 @@ func endsSubmission(lines []line) bool {
 		return false
 	}
 	last := lines[len(lines)-1].call
-	return last.words[0] == "SCAN" || last.words[0] == "EXEC" && last.selects()
-}
-
-func (c *call) selects() bool {
-	for _, q := range c.queued {
-		if q.words[0] == "SELECT" {
-			return true
-		}
-	}
-	return false
+	return last.words[0] == "SCAN" || last.selectsName() || last.selectsLater()
 }
 
 // onDatabases returns the part of a submission that is about databases, which goes on where the connection stands.
@@ -66,7 +62,7 @@ func (a *asker) step(c *connection) []line {
 	if len(c.watched) > 0 && a.rng.IntN(3) == 0 {
 		return []line{lineOf("MULTI")}
 	}
-	switch at := a.rng.IntN(40); {
+	switch at := a.rng.IntN(44); {
 	case at < 12:
 		return []line{a.write()}
 	case at < 20:
@@ -82,10 +78,12 @@ func (a *asker) step(c *connection) []line {
 	case at < 37:
 		key := a.key()
 		return []line{lineOf("WATCH", key), lineOf("GET", key)}
-	case at < 38 && c.database > 0:
+	case at < 38 && c.at != engine.Ref{}:
 		return []line{lineOf("FLUSHDB")}
 	case at < 39 && len(c.watched) > 0:
 		return []line{lineOf("UNWATCH")}
+	case at < 43:
+		return []line{a.space()}
 	}
 	return []line{lineOf("PING")}
 }
@@ -243,6 +241,20 @@ func (a *asker) readMany() line {
 		return lineOf("LISTKEYS", prefix, "AFTER", a.key(), "LIMIT", fmt.Sprint(a.rng.IntN(4)))
 	}
 	return line{words: append([]string{"MGET"}, databaseKeys...)}
+}
+
+// space returns a line about named namespaces.
+func (a *asker) space() line {
+	name := spaceNames[a.rng.IntN(len(spaceNames))]
+	switch a.rng.IntN(8) {
+	case 0:
+		return lineOf("NAMESPACE", "DROP", name)
+	case 1, 2:
+		return lineOf("NAMESPACE", "CREATE", name)
+	case 3:
+		return lineOf("NAMESPACE", "LIST")
+	}
+	return lineOf("SELECT", name)
 }
 
 // scan returns the next step of an iteration, or the first of one.

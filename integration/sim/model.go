@@ -13,7 +13,8 @@ import (
 type state struct {
 	time   int64 // log time, ms since the epoch
 	spaces map[engine.Ref]*space
-	ids    uint64 // that were given to spaces
+	names  map[string]engine.Ref // of named spaces
+	ids    uint64                // that were given to spaces, and are never given again
 }
 
 // space is what is in one namespace.
@@ -82,7 +83,7 @@ func (s *state) memory() int64 {
 }
 
 // later returns the state at another log time.
-func (s *state) later(time int64) *state { return &state{time, s.spaces, s.ids} }
+func (s *state) later(time int64) *state { return &state{time, s.spaces, s.names, s.ids} }
 
 // draft is a state that a call is making.
 type draft struct {
@@ -92,8 +93,18 @@ type draft struct {
 }
 
 func (s *state) draft(memoryMax int64) *draft {
-	return &draft{state{s.time, maps.Clone(s.spaces), s.ids}, map[engine.Ref]bool{}, memoryMax}
+	return &draft{
+		state{s.time, maps.Clone(s.spaces), maps.Clone(s.names), s.ids}, map[engine.Ref]bool{}, memoryMax,
+	}
 }
+
+func (d *draft) newSpace() *space {
+	d.ids++
+	return &space{id: d.ids, items: map[string]item{}, deleted: map[string]uint64{}}
+}
+
+// gone reports whether a namespace that has a name once is there no more. Numbered ones are always there.
+func (s *state) gone(at engine.Ref) bool { return at.ID != 0 && s.spaces[at] == nil }
 
 // change returns a space to be changed. All that one call changes in it has one revision.
 func (d *draft) change(at engine.Ref) *space {
@@ -102,8 +113,7 @@ func (d *draft) change(at engine.Ref) *space {
 	}
 	old := d.spaces[at]
 	if old == nil {
-		d.ids++
-		old = &space{id: d.ids, items: map[string]item{}, deleted: map[string]uint64{}}
+		old = d.newSpace()
 	}
 	mine := &space{old.id, maps.Clone(old.items), old.revision + 1, maps.Clone(old.deleted), old.cleared}
 	d.spaces[at], d.mine[at] = mine, true

@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"cmp"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,7 +18,13 @@ var (
 	noNumber  = answer{kind: '-', text: "ERR value is not an integer or out of range"}
 	overflows = answer{kind: '-', text: "ERR increment or decrement would overflow"}
 	noMemory  = answer{kind: '-', text: "OOM command not allowed when used memory > 'maxmemory'."}
+	noSpace   = answer{kind: '-', text: "NONAMESPACE the selected namespace does not exist any more"}
 )
+
+func noName(name string) answer {
+	return answer{kind: '-', text: fmt.Sprintf(
+		"NONAMESPACE no namespace is named %q: create it with NAMESPACE CREATE %s", name, name)}
+}
 
 func bulk(value string) answer { return answer{kind: '$', text: value} }
 
@@ -55,15 +63,29 @@ func (a answer) equal(b answer) bool {
 	return a.kind == b.kind && a.null == b.null && a.text == b.text && slices.EqualFunc(a.parts, b.parts, answer.equal)
 }
 
+// verbOf is the name of a command, with that of a subcommand.
+func verbOf(words []string) string {
+	if words[0] == "NAMESPACE" {
+		return words[0] + " " + words[1]
+	}
+	return words[0]
+}
+
 // reading are the commands that change nothing.
 var reading = map[string]bool{
-	"GET": true, "MGET": true, "EXISTS": true, "KEYS": true, "SCAN": true, "LISTKEYS": true, "DBSIZE": true,
+	"NAMESPACE LIST": true,
+	"GET":            true, "MGET": true, "EXISTS": true, "KEYS": true, "SCAN": true, "LISTKEYS": true, "DBSIZE": true,
 	"TTL": true, "PTTL": true, "PEXPIRETIME": true,
 }
 
 // look answers a command that changes nothing, as of the state's own log time.
 func (s *state) look(at engine.Ref, words []string) answer {
-	switch words[0] {
+	if s.gone(at) {
+		return noSpace
+	}
+	switch verbOf(words) {
+	case "NAMESPACE LIST":
+		return bulks(s.list())
 	case "GET":
 		return s.value(at, words[1])
 	case "MGET":
@@ -101,6 +123,23 @@ func (s *state) value(at engine.Ref, key string) answer {
 		return bulk(it.value)
 	}
 	return noValue
+}
+
+// list returns the names of all namespaces, numbers first.
+func (s *state) list() []string {
+	var names []string
+	for at := range s.spaces {
+		if at.ID == 0 {
+			names = append(names, strconv.Itoa(int(at.Number)))
+		}
+	}
+	for name := range s.names {
+		names = append(names, name)
+	}
+	slices.SortFunc(names, func(a, b string) int {
+		return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) // numbers have one digit here, names two letters
+	})
+	return names
 }
 
 // page answers LISTKEYS: the keys after AFTER, at most LIMIT.

@@ -13,18 +13,20 @@ import (
 var writing = map[string]bool{
 	"SET": true, "CAS": true, "INCR": true, "INCRBY": true, "APPEND": true, "MSET": true,
 	"DEL": false, "GETDEL": false, "GETEX": false, "EXPIRE": false, "PEXPIRE": false, "PEXPIREAT": false,
-	"PERSIST": false, "FLUSHDB": false,
+	"PERSIST": false, "FLUSHDB": false, "NAMESPACE CREATE": true, "NAMESPACE DROP": false,
 }
 
 // after returns what a call of the log makes of the state, and its answer.
 func (s *state) after(c *store.LoggedCall, memoryMax int64) (*state, answer) {
 	d := s.draft(memoryMax)
-	grows := writing[string(c.Args[0])]
+	grows := writing[verbOf(wordsOf(c.Args))]
 	for i := range c.Sub {
 		grows = grows || len(c.Sub[i].Args) > 0 && writing[string(c.Sub[i].Args[0])]
 	}
 	var a answer
 	switch {
+	case s.gone(c.Namespace):
+		return s, noSpace
 	case grows && d.full():
 		return s, noMemory
 	case c.Sub == nil:
@@ -32,7 +34,7 @@ func (s *state) after(c *store.LoggedCall, memoryMax int64) (*state, answer) {
 	default:
 		a = d.transaction(&c.Call)
 	}
-	if a.kind == '-' || len(d.mine) == 0 {
+	if a.kind == '-' {
 		return s, a
 	}
 	return &d.state, a
@@ -52,7 +54,7 @@ func (d *draft) full() bool { return d.memoryMax != 0 && d.memory() >= d.memoryM
 // is left out.
 func (d *draft) transaction(c *command.Call) answer {
 	for _, w := range c.Watched {
-		if d.changed(w.Namespace, string(w.Key), w.Revision, w.Alive) {
+		if d.gone(w.Namespace) || d.changed(w.Namespace, string(w.Key), w.Revision, w.Alive) {
 			return notDone
 		}
 	}
@@ -62,6 +64,8 @@ func (d *draft) transaction(c *command.Call) answer {
 		switch {
 		case len(words) == 0:
 			parts = append(parts, answer{})
+		case d.gone(sub.Namespace):
+			parts = append(parts, noSpace)
 		case reading[words[0]]:
 			parts = append(parts, d.look(sub.Namespace, words))
 		case writing[words[0]] && d.full():
@@ -75,9 +79,14 @@ func (d *draft) transaction(c *command.Call) answer {
 
 // carryOut carries out a command that may change something.
 func (d *draft) carryOut(at engine.Ref, words []string) answer {
-	if words[0] == "FLUSHDB" {
+	switch verbOf(words) {
+	case "FLUSHDB":
 		d.clear(at)
 		return okay
+	case "NAMESPACE CREATE":
+		return d.create(words[2])
+	case "NAMESPACE DROP":
+		return d.dropSpace(words[2])
 	}
 	key, rest := words[1], words[2:]
 	old, alive := d.find(at, key)
@@ -123,6 +132,25 @@ func (d *draft) carryOut(at engine.Ref, words []string) answer {
 		return a
 	}
 	return d.live(at, words)
+}
+
+func (d *draft) create(name string) answer {
+	if _, there := d.names[name]; !there {
+		in := d.newSpace()
+		at := engine.Ref{ID: in.id}
+		d.spaces[at], d.names[name] = in, at
+	}
+	return okay
+}
+
+func (d *draft) dropSpace(name string) answer {
+	at, there := d.names[name]
+	if !there {
+		return noName(name)
+	}
+	delete(d.spaces, at)
+	delete(d.names, name)
+	return okay
 }
 
 // kept is the deadline that a changed value keeps.

@@ -127,8 +127,13 @@ func (a *audit) misfit(c *call, first, last int) error {
 
 // fits reports whether a read may have been answered so from a state.
 func (a *audit) fits(c *call, s *state) bool {
-	if c.words[0] != "EXEC" {
+	switch {
+	case c.selectsName():
+		return s.selected(c)
+	case c.words[0] != "EXEC":
 		return a.matches(c, c, s, *c.answer)
+	case c.answer.equal(noSpace):
+		return slices.ContainsFunc(c.queued, func(q *call) bool { return !q.local() && s.gone(q.at) })
 	}
 	if len(c.answer.parts) != len(c.queued) || c.answer.null {
 		return false
@@ -142,8 +147,20 @@ func (a *audit) fits(c *call, s *state) bool {
 	return true
 }
 
+// selected holds the answer to a SELECT by name against a state.
+func (s *state) selected(c *call) bool {
+	at, there := s.names[c.words[1]]
+	if !there {
+		return c.answer.equal(noName(c.words[1]))
+	}
+	return c.answer.equal(okay) && c.chosen == at
+}
+
 // matches holds the answer to a command against a state. c is the read, of which the command may be a part.
 func (a *audit) matches(c, line *call, s *state, told answer) bool {
+	if told.equal(noSpace) {
+		return s.gone(line.at)
+	}
 	if line.words[0] == "SCAN" && len(told.parts) != 2 || a.exact && s.pastDue(line, told, c.wallBegin) {
 		return false
 	}
@@ -161,7 +178,7 @@ func (a *audit) matches(c, line *call, s *state, told answer) bool {
 func (s *state) pastDue(line *call, told answer, now int64) bool {
 	met := line.words[1:]
 	switch line.words[0] {
-	case "DBSIZE":
+	case "DBSIZE", "NAMESPACE":
 		return false
 	case "KEYS", "LISTKEYS":
 		met = told.texts()

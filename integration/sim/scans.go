@@ -10,7 +10,7 @@ import (
 func (a *audit) checkScans() error {
 	open := map[uint64][]*call{} // iterations by connection
 	for _, c := range a.calls {
-		if _, placed := a.placed[c]; !placed || c.words[0] != "SCAN" {
+		if _, placed := a.placed[c]; !placed || c.words[0] != "SCAN" || len(c.answer.parts) != 2 {
 			continue
 		}
 		calls := open[c.client.Session]

@@ -20,7 +20,7 @@ func (a *audit) checkWatches() error {
 			continue
 		}
 		for _, w := range c.watched {
-			if w.outcome() != applied {
+			if !w.watches() {
 				continue
 			}
 			if err := a.checkWatch(w, c, reads[c.client.Session]); err != nil {
@@ -68,6 +68,9 @@ func (s *state) same(other *state, at engine.Ref, key string) bool {
 	var there bool
 	if one != nil {
 		before, there = one.items[key]
+	}
+	if two == nil {
+		return false
 	}
 	after, still := two.items[key]
 	return before == after && there == still
