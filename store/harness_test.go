@@ -85,8 +85,9 @@ func (n *node) openOn(c clock.Clock, segmentBytes int64) {
 	}, founding, [16]byte{7})
 	n.must(err)
 	term, index, conf := n.store.Position()
-	hard := recovery.Groups[testGroup].HardState
-	if recovery.Fresh && len(n.voters) > 0 {
+	found, known := recovery.Groups[testGroup]
+	hard := found.HardState
+	if !known && len(n.voters) > 0 { // as server begins a log
 		hard, err = raft.Bootstrap(l, testGroup, founding)
 		n.must(err)
 	}

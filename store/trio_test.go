@@ -23,6 +23,7 @@ type trio struct {
 	rng   *rand.Rand
 	nodes []*node
 	wire  *wire
+	look  func() // after every round of turns; nil: nobody looks
 }
 
 // wire is the network between the nodes.
@@ -42,6 +43,13 @@ type letter struct {
 	message  *pb.Message
 	packet   []byte
 	bulk     []byte
+}
+
+// drop loses what a node has sent and has not arrived yet.
+func (w *wire) drop(from raft.ReplicaID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.letters = slices.DeleteFunc(w.letters, func(l letter) bool { return l.from == from })
 }
 
 // end is a node's end of the wire.
@@ -153,6 +161,9 @@ func (c *trio) settle() {
 			}
 		}
 		synctest.Wait()
+		if c.look != nil {
+			c.look()
+		}
 	}
 }
 
