@@ -37,6 +37,8 @@ type node struct {
 	id     raft.ReplicaID
 	voters []raft.ReplicaID
 	wire   *wire // to the others; nil: there are none
+	trace  *trace
+	lazy   bool // its log says that it has synced and has not: a planted fault
 
 	log   *wal.Log
 	host  *raft.Host
@@ -66,6 +68,7 @@ func (n *node) openOn(c clock.Clock, segmentBytes int64) {
 		n.id, n.voters = 1, []raft.ReplicaID{1}
 	}
 	n.process++
+	n.trace.watch(n)
 	logger := slog.New(slog.DiscardHandler)
 	fatal := func(err error) { n.fatal = err }
 	l, recovery, err := wal.Open(wal.Options{
@@ -88,11 +91,11 @@ func (n *node) openOn(c clock.Clock, segmentBytes int64) {
 	found, known := recovery.Groups[testGroup]
 	hard := found.HardState
 	if !known && len(n.voters) > 0 { // as server begins a log
-		hard, err = raft.Bootstrap(l, testGroup, founding)
+		hard, err = raft.Bootstrap(n.trace.log(n, l), testGroup, founding)
 		n.must(err)
 	}
 	n.host, err = raft.NewHost(raft.HostConfig{
-		Log: l, Clock: c, Logger: logger, Process: n.process, Fatal: fatal, Transport: n.transport(),
+		Log: n.trace.log(n, l), Clock: c, Logger: logger, Process: n.process, Fatal: fatal, Transport: n.transport(),
 	})
 	n.must(err)
 	n.group, err = n.host.AddGroup(raft.GroupConfig{
@@ -103,6 +106,7 @@ func (n *node) openOn(c clock.Clock, segmentBytes int64) {
 	n.must(err)
 	n.store.Join(n.group)
 	n.log = l
+	n.trace.opened(n, hard)
 }
 
 // stop ends the process in order.
@@ -207,6 +211,7 @@ func (s *session) startCalls(calls []command.Call) *pendingDo {
 			done += store.Do(ctx, s.Session, calls[done:], part)
 			p.reply.Raw(part.Bytes())
 		}
+		s.node.trace.answered(s.node, p.reply.Bytes())
 		cancel()
 		p.ended = true
 	}()

@@ -36,6 +36,7 @@ type wire struct {
 	twice   bool                       // each packet of a store arrives twice: a planted fault
 	lossy   bool                       // what stores send is lost without a sign
 	slow    map[[2]raft.ReplicaID]bool // in this direction nothing arrives for now, and all of it later
+	trace   *trace                     // sees what is sent; nil: nobody does
 }
 
 type letter struct {
@@ -85,6 +86,7 @@ func (e transportEnd) Send(_ raft.GroupID, messages []*pb.Message) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, m := range messages {
+		e.trace.sent(e.from, m)
 		l := letter{from: e.from, to: raft.ReplicaID(m.GetTo()), message: proto.Clone(m).(*pb.Message)}
 		e.letters = append(e.letters, l)
 	}
