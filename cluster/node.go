@@ -29,9 +29,18 @@ type Group interface {
 	ProposeReads(ctx context.Context, r raft.Reads) error
 }
 
+// NodeDB is where a Node keeps what it knows, and each call is durable when it returns; *nodedb.DB has it.
+type NodeDB interface {
+	Identity() nodedb.Identity
+	Founded() bool
+	Document(name string) []byte
+	Keep(name string, document []byte) error
+	Enter(cluster uint64, name string, document []byte) error
+}
+
 // Options are what a Node is made of. DB, Clock, Random and Logger are required, and with a Listener Receive too.
 type Options struct {
-	DB *nodedb.DB
+	DB NodeDB
 	// Name is this node's among the others. "" keeps the one it has, or makes one of its id.
 	Name string
 	// Founders found a cluster, this node among them. Join are addresses of members of a cluster that is to take this
@@ -69,7 +78,7 @@ type Options struct {
 // Node is this process' place in a cluster. All methods are safe for concurrent use.
 type Node struct {
 	options     Options
-	db          *nodedb.DB
+	db          NodeDB
 	self        disk
 	clock       clock.Clock
 	logger      *slog.Logger

@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-
-	"github.com/primatomic/primatomic/internal/nodedb"
 )
 
 // documentName is where node.db keeps the record.
@@ -33,7 +31,7 @@ type record struct {
 var errRecord = errors.New("what node.db keeps of the cluster cannot be used")
 
 // readRecord returns the record of a node; nil if it has none.
-func readRecord(db *nodedb.DB) (*record, error) {
+func readRecord(db NodeDB) (*record, error) {
 	document := db.Document(documentName)
 	if document == nil {
 		return nil, nil

@@ -99,8 +99,8 @@ const (
 const (
 	// votersMax bounds the voters in a charter.
 	votersMax = 1 << 10
-	// membersMax bounds the members in a charter. More are not taken.
-	membersMax = 64
+	// MembersMax bounds the members in a charter. More are not taken.
+	MembersMax = 64
 	// removedMax bounds what is remembered of removed replicas. Then no replica can be removed any more.
 	removedMax = 1 << 16
 )
@@ -170,7 +170,7 @@ func (c *Charter) HasRemoved(r ReplicaID) bool {
 // admits reports whether a member may be set.
 func (c *Charter) admits(m Member) bool {
 	_, found := c.find(m.Replica)
-	return !c.HasRemoved(m.Replica) && (found || len(c.Members) < membersMax)
+	return !c.HasRemoved(m.Replica) && (found || len(c.Members) < MembersMax)
 }
 
 // setMember settles who a replica is; without data, nothing any more.
@@ -270,7 +270,7 @@ func (d *decoder) member() Member {
 
 func (d *decoder) members() []Member {
 	n := d.number()
-	if n > membersMax {
+	if n > MembersMax {
 		d.failed = true
 		return nil
 	}

@@ -99,7 +99,7 @@ func FuzzHostEntry(f *testing.F) {
 // Charters that no replica has written are refused.
 func TestCharterRefused(t *testing.T) {
 	many := Charter{}
-	for r := range membersMax + 1 {
+	for r := range MembersMax + 1 {
 		many.Members = append(many.Members, Member{ReplicaID(r + 1), []byte("x")})
 	}
 	for name, c := range map[string]Charter{

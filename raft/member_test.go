@@ -86,14 +86,14 @@ func TestMembersRefused(t *testing.T) {
 	if change.Err() != nil || !errors.Is(beside.Err(), ErrConfChangePending) {
 		t.Errorf("beside a change: %v, %v", change.Err(), beside.Err())
 	}
-	for r := range membersMax {
+	for r := range MembersMax {
 		p := n.group.StartMember(Member{ReplicaID(r + 1), []byte("x")})
 		n.settle()
 		if !done(p) || p.Err() != nil {
 			t.Fatalf("member %d: %v", r+1, p.Err())
 		}
 	}
-	p := n.group.StartMember(Member{membersMax + 1, []byte("x")})
+	p := n.group.StartMember(Member{MembersMax + 1, []byte("x")})
 	n.settle()
 	if !errors.Is(p.Err(), ErrMemberInvalid) {
 		t.Errorf("one member too many: %v", p.Err())

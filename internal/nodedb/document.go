@@ -12,7 +12,7 @@ import (
 )
 
 // DocumentBytesMax bounds a document.
-const DocumentBytesMax = 64 << 10
+const DocumentBytesMax = 80 << 10
 
 // pieceBytes is the size of the pieces a document is kept in: a page of the file must not overflow.
 const pieceBytes = 1 << 10
