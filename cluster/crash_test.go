@@ -246,8 +246,8 @@ func TestFounderDiesAtEveryStep(t *testing.T) {
 					for _, c := range all {
 						if c.err != nil || c.place.Cluster == 0 || c.place.Cluster != all[0].place.Cluster ||
 							string(c.place.Seed.ConfState) != string(all[0].place.Seed.ConfState) {
-							t.Fatalf("%s dies at %d: %s has %+v, %v; %s has %+v", all[dies].name, at, c.name, c.place, c.err,
-								all[0].name, all[0].place)
+							t.Fatalf("%s dies at %d: %s has %+v, %v; %s has %+v",
+								all[dies].name, at, c.name, c.place, c.err, all[0].name, all[0].place)
 						}
 						checkHistory(t, c)
 					}
@@ -320,8 +320,8 @@ func TestJoinerDiesAtEveryStep(t *testing.T) {
 	}
 }
 
-// TestRemovalIsNoted: a node that was removed notes it, and does not start again; one whose process dies before hears of
-// it anew, and then notes it.
+// TestRemovalIsNoted: a node that was removed notes it, and does not start again; one whose process dies before hears
+// of it anew, and then notes it.
 func TestRemovalIsNoted(t *testing.T) {
 	dir := t.TempDir()
 	for _, done := range []bool{false, true} {
