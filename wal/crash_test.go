@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"path"
 	"testing"
 	"time"
 
@@ -127,6 +128,43 @@ func TestCrashAtEveryOperation(t *testing.T) {
 	}
 }
 
+// TestCrashBesideKeeper is the same with segments made and removed at any time while the log is written, as the keeper
+// does it on a goroutine of its own. Here it works within the writer's operations, so that a seed repeats it.
+func TestCrashBesideKeeper(t *testing.T) {
+	seed := testSeed(t)
+	for round := range uint64(20 / stride(20)) {
+		rng := rand.New(rand.NewPCG(seed, round))
+		mem := vfs.NewMem(rng.Uint64())
+		h := &history{acked: model{}}
+		l, _ := mustOpen(t, testOptions(mem))
+		l.keeper.wake, l.keeper.stopped = make(chan struct{}, 1), make(chan struct{})
+		close(l.keeper.stopped)
+		works, within := false, 0
+		mem.SetHook(func(op vfs.Op) error {
+			if !op.Kind.Changes() {
+				return nil
+			}
+			if err := reopenAfterCrash(mem, h); err != nil {
+				t.Fatalf("round %d, power lost before %d %v: %v", round, op.Seq, op, err)
+			}
+			switch idle := !works && l.keeper.mu.TryLock(); {
+			case works:
+				within++
+			case idle:
+				l.keeper.mu.Unlock() // the writer is not waiting for it
+				if works = rng.IntN(3) == 0; works {
+					l.keeper.work()
+					works = false
+				}
+			}
+			return nil
+		})
+		must(t, h.run(l, &generator{rng: rng, large: 9000}, 100))
+		must(t, l.Close())
+		t.Logf("round %d: %d crashes within the keeper's work", round, within)
+	}
+}
+
 // reopenAfterCrash opens what a crash left, twice, as the first start repairs it, and checks both.
 func reopenAfterCrash(mem *vfs.Mem, h *history) error {
 	left := mem.Crash()
@@ -146,31 +184,73 @@ func reopenAfterCrash(mem *vfs.Mem, h *history) error {
 	return nil
 }
 
+func (h *history) clone() *history {
+	c := &history{acked: h.acked.clone()}
+	for _, m := range h.pending {
+		c.pending = append(c.pending, m.clone())
+	}
+	return c
+}
+
+// wreck is what a crash left in the middle of a workload.
+type wreck struct {
+	mem *vfs.Mem
+	h   *history
+}
+
+// wrecks runs a workload and crashes before some of its operations, most of them syncs: then there is most to tear.
+func wrecks(t *testing.T, rng *rand.Rand) (all []wreck) {
+	t.Helper()
+	mem := vfs.NewMem(rng.Uint64())
+	h := &history{acked: model{}}
+	if rng.IntN(2) == 0 { // there are copies of cut tails, and one of them will have to go
+		must(t, mem.MkdirAll("wal"))
+		for i := range tornCopiesMax {
+			_, err := mem.Create(fmt.Sprintf("wal/%s%016x-4096", tornPrefix, i))
+			must(t, err)
+		}
+		must(t, errors.Join(mem.SyncDir("wal"), mem.SyncDir(".")))
+	}
+	mem.SetHook(func(op vfs.Op) error {
+		written := op.Kind == vfs.OpSync && path.Ext(op.Name) == segmentSuffix
+		if written && rng.IntN(3) == 0 || op.Kind.Changes() && rng.IntN(60) == 0 {
+			all = append(all, wreck{mem.Crash(), h.clone()})
+		}
+		return nil
+	})
+	l, _ := mustOpen(t, testOptions(mem))
+	must(t, h.run(l, &generator{rng: rng, large: 9000}, 80))
+	must(t, l.flush()) // written, not synced: something to tear
+	return append(all, wreck{mem.Crash(), h})
+}
+
 // TestCrashOfRecovery cuts the power while a start repairs the log, over and over.
 func TestCrashOfRecovery(t *testing.T) {
 	seed := testSeed(t)
-	for round := range uint64(40 / stride(8)) {
-		rng := rand.New(rand.NewPCG(seed, round))
-		mem := vfs.NewMem(rng.Uint64())
-		h := &history{acked: model{}}
-		l, _ := mustOpen(t, testOptions(mem))
-		must(t, h.run(l, &generator{rng: rng, large: 9000}, 60))
-		must(t, l.flush()) // written, not synced: something to tear
-		for range 4 {
-			mem = mem.Crash()
-			mem.SetHook(func(op vfs.Op) error {
-				if !op.Kind.Changes() {
+	cut := 0
+	for round := range uint64(16 / stride(8)) {
+		for _, w := range wrecks(t, rand.New(rand.NewPCG(seed, round))) {
+			for range 3 {
+				w.mem.SetHook(func(op vfs.Op) error {
+					if !op.Kind.Changes() {
+						return nil
+					}
+					if err := reopenAfterCrash(w.mem, w.h); err != nil {
+						t.Fatalf("round %d, power lost at start before %v: %v", round, op, err)
+					}
 					return nil
+				})
+				_, rec, err := Open(testOptions(w.mem))
+				must(t, err)
+				if rec.TornTail != nil {
+					cut++
 				}
-				if err := reopenAfterCrash(mem, h); err != nil {
-					t.Fatalf("round %d, power lost at start before %v: %v", round, op, err)
-				}
-				return nil
-			})
-			_, _, err := Open(testOptions(mem))
-			must(t, err)
-			mem.SetHook(nil)
+				w.mem = w.mem.Crash()
+			}
 		}
+	}
+	if t.Logf("%d tails were cut", cut); cut == 0 && *deepFlag {
+		t.Error("too little to show anything")
 	}
 }
 
