@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	// entryBytesMax bounds an entry of several calls; a larger call is an entry of its own.
+	// entryBytesMax bounds Limits.EntryBytesMax.
 	entryBytesMax = 256 << 10
 	// queueBytesMax bounds what waits for the log; what comes beyond it is refused.
 	queueBytesMax = 256 << 20
@@ -233,7 +233,7 @@ func (b *batcher) fill(e *envelope, term raft.Term) (left bool) {
 				continue
 			}
 			size := callBytes(o.call)
-			if len(e.buf)+size > entryBytesMax && e.calls > 0 {
+			if len(e.buf)+size > b.entryBytes() && e.calls > 0 {
 				return true
 			}
 			e.buf = slices.Grow(e.buf, size)
@@ -246,6 +246,9 @@ func (b *batcher) fill(e *envelope, term raft.Term) (left bool) {
 	b.queue, b.head = b.queue[:0], 0
 	return false
 }
+
+// entryBytes is how large an entry may become, unless it is of one call.
+func (b *batcher) entryBytes() int { return min(b.store.limits.EntryBytesMax, entryBytesMax) }
 
 // idle reports whether no write waits. The caller holds mu.
 func (b *batcher) idle() bool { return b.head == len(b.queue) }

@@ -126,7 +126,7 @@ func (s *Store) queueForward(f foreign) error {
 func (b *batcher) addForeign(e *envelope) bool {
 	for i := range b.foreign {
 		f := &b.foreign[i]
-		if e.calls > 0 && len(e.buf)+len(f.calls) > entryBytesMax {
+		if e.calls > 0 && len(e.buf)+len(f.calls) > b.entryBytes() {
 			b.foreign = slices.Delete(b.foreign, 0, i)
 			return false
 		}
@@ -136,7 +136,7 @@ func (b *batcher) addForeign(e *envelope) bool {
 	}
 	clear(b.foreign)
 	b.foreign = b.foreign[:0]
-	return len(e.buf) < entryBytesMax
+	return len(e.buf) < b.entryBytes()
 }
 
 // takeOlder gives out the calls that were sent for another term than this. The caller holds mu.

@@ -24,6 +24,9 @@ type Limits struct {
 	// MemoryBytesMax is how large the state may grow, as the engine counts it; 0 is no limit. It goes into
 	// every entry that this node makes, so that all nodes refuse the same calls.
 	MemoryBytesMax int64
+	// EntryBytesMax bounds an entry of several calls, and a packet of them to the leader; a larger call goes alone.
+	// More than 256 KiB is taken for that.
+	EntryBytesMax int
 	// CheckpointBytesMin is how much log must have been applied since the last checkpoint before a
 	// new one is made; the size of the last one counts if it is larger.
 	CheckpointBytesMin int64
@@ -37,8 +40,8 @@ type Limits struct {
 // DefaultLimits are the limits of a node that was told nothing else.
 func DefaultLimits() Limits {
 	return Limits{
-		Deadline: 1800 * time.Millisecond, CheckpointBytesMin: 512 << 20, DigestInterval: 10 * time.Minute,
-		CatchUpBytesPerSecond: stream.DefaultBytesPerSecond,
+		Deadline: 1800 * time.Millisecond, EntryBytesMax: entryBytesMax, CheckpointBytesMin: 512 << 20,
+		DigestInterval: 10 * time.Minute, CatchUpBytesPerSecond: stream.DefaultBytesPerSecond,
 	}
 }
 
