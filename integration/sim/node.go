@@ -69,15 +69,11 @@ func (n *node) start() error {
 	if err != nil {
 		return fmt.Errorf("open the log: %w", err)
 	}
-	limits := store.DefaultLimits()
-	limits.CheckpointBytesMin = n.options.checkpointBytes
-	limits.MemoryBytesMax = n.options.memoryBytes
-	limits.DigestInterval = n.options.digestInterval
 	group, known := recovery.Groups[theGroup]
 	mark := group.Snapshot
 	o := store.Options{
 		Group: theGroup, Dir: n.disk.checkpoints, Node: n.id, Process: n.process, Clock: leisure{n.clock},
-		Logger: logger, Limits: limits, Seed: n.process, Fatal: fatal,
+		Logger: logger, Limits: n.options.limits(), Seed: n.process, Fatal: fatal,
 		Mark: store.Mark{Index: raft.Index(mark.Index), Term: raft.Term(mark.Term)},
 	}
 	var transport raft.Transport

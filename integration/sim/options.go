@@ -1,8 +1,11 @@
 package sim
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"time"
+
+	"github.com/primatomic/primatomic/store"
 )
 
 // options are what a seed gives a whole run, so that each run is much of some things and nothing of others.
@@ -15,6 +18,7 @@ type options struct {
 	checkpointBytes int64
 	tailBytes       int
 	memoryBytes     int64
+	entryBytes      int // 0: what a node has that was told nothing
 	digestInterval  time.Duration
 	large           bool          // some values take many sectors
 	skew            float64       // how much faster than true time the fastest clock may run
@@ -44,10 +48,23 @@ func drawOptions(rng *rand.Rand) options {
 	if rng.IntN(4) == 0 {
 		o.memoryBytes = 2000 + int64(500<<rng.IntN(6))
 	}
+	if rng.IntN(2) == 0 {
+		o.entryBytes = 1 << rng.IntN(12)
+	}
 	if rng.IntN(4) > 0 {
 		o.makeCluster(rng, some)
 	}
 	return o
+}
+
+// limits are those of a store.
+func (o *options) limits() store.Limits {
+	limits := store.DefaultLimits()
+	limits.CheckpointBytesMin = o.checkpointBytes
+	limits.MemoryBytesMax = o.memoryBytes
+	limits.EntryBytesMax = cmp.Or(o.entryBytes, limits.EntryBytesMax)
+	limits.DigestInterval = o.digestInterval
+	return limits
 }
 
 // makeCluster makes options of one node those of several. Elections take time and messages, so faults are rarer.
