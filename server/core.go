@@ -78,7 +78,11 @@ var errLogLost = errors.New("the write-ahead log of this node is gone, and with 
 // openLog opens the write-ahead log. A node that has begun one must still have it.
 func (c *core) openLog(o Options) (*wal.Recovery, error) {
 	dir := logDir(o.Config.Storage.DataDir)
-	there, err := wal.Exists(vfs.OS, dir)
+	fsys := o.logFS
+	if fsys == nil {
+		fsys = vfs.OS
+	}
+	there, err := wal.Exists(fsys, dir)
 	if err == nil && !there && c.nodedb.Founded() {
 		err = fmt.Errorf("data directory %s: %w", o.Config.Storage.DataDir, errLogLost)
 	}
@@ -87,7 +91,7 @@ func (c *core) openLog(o Options) (*wal.Recovery, error) {
 	}
 	var recovery *wal.Recovery
 	c.log, recovery, err = wal.Open(wal.Options{
-		FS: vfs.OS, Dir: dir, ID: logID(c.identity), SegmentBytes: o.segmentBytes, Logger: o.Logger,
+		FS: fsys, Dir: dir, ID: logID(c.identity), SegmentBytes: o.segmentBytes, Logger: o.Logger,
 	})
 	if err != nil {
 		return nil, err

@@ -26,6 +26,7 @@ type Options struct {
 
 	segmentBytes int64        // of the log; 0: its default. Tests take less, to be quick
 	tailBytes    int          // of the log behind a checkpoint and in memory; 0: the defaults
+	logFS        vfs.FS       // where the log is; nil: the machine's. For tests
 	peerListener net.Listener // instead of one at --peer-addr; for tests
 	removed      func(error)  // see cluster.Options.Removed
 }
