@@ -2,6 +2,8 @@ package auth
 
 import (
 	"encoding/base64"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -66,6 +68,37 @@ func FuzzClaims(f *testing.F) {
 		if !ValidCredential(p.Credential) || p.Expired(testNow) || p.Expires.IsZero() ||
 			len(p.Namespaces) > namespacesMax || p.Scope&^ScopeAll != 0 {
 			t.Errorf("principal out of bounds: %+v", p)
+		}
+	})
+}
+
+// FuzzSign: what an operator asks for is refused, or becomes a token that says exactly that.
+func FuzzSign(f *testing.F) {
+	f.Add("acme", "a,b", true, uint8(Read|Admin))
+	f.Add("acme", "", true, uint8(0))
+	f.Add("tenant/x", "a b", false, uint8(ScopeAll))
+	f.Add("", "\x00,a", true, uint8(0xff))
+	j := newSecretJWT()
+	file := writeFile(f, filepath.Join(f.TempDir(), "s.key"), []byte(testSecret))
+	f.Fuzz(func(t *testing.T, credential, names string, restricted bool, scope uint8) {
+		c := Claims{Credential: credential, Scope: Scope(scope) & ScopeAll, Expires: testNow.Add(time.Hour)}
+		if restricted {
+			c.Namespaces = strings.FieldsFunc(names, func(r rune) bool { return r == ',' })
+		}
+		token, err := Sign(file, c)
+		if err != nil {
+			return
+		}
+		p, err := j.Authenticate(token, testNow)
+		if err != nil {
+			t.Fatalf("%+v is signed and refused: %v", c, err)
+		}
+		if c.Scope == 0 {
+			c.Scope = ScopeDefault
+		}
+		if p.Credential != c.Credential || p.Scope != c.Scope || (p.Namespaces == nil) != (c.Namespaces == nil) ||
+			!slices.Equal(p.Namespaces, c.Namespaces) || !p.Expires.Equal(c.Expires) {
+			t.Fatalf("%+v became %+v", c, p)
 		}
 	})
 }

@@ -64,7 +64,7 @@ func jwksJSON(t *testing.T, keys ...jose.JSONWebKey) []byte {
 }
 
 // writeFile puts data in place by rename, as operators should.
-func writeFile(t *testing.T, path string, data []byte) string {
+func writeFile(t testing.TB, path string, data []byte) string {
 	t.Helper()
 	if err := os.WriteFile(path+".new", data, 0o600); err != nil {
 		t.Fatal(err)

@@ -28,8 +28,8 @@ func copyOf(t *testing.T, data string) string {
 	return to
 }
 
-// TestKilledInFirstStart kills a node before each operation on its log, from the first one on, and once between the log
-// and the note in node.db that it was begun. Each time it starts again, as the same node, with what it has acknowledged.
+// TestKilledInFirstStart kills a node before each operation on its log, from the first one on, and once between the
+// log and the note in node.db that it was begun. It starts again as the same node, with what it has acknowledged.
 func TestKilledInFirstStart(t *testing.T) {
 	o := testOptions(t, filepath.Join(t.TempDir(), "data"))
 	data := o.Config.Storage.DataDir
@@ -86,8 +86,8 @@ func TestKilledInFirstStart(t *testing.T) {
 	}
 }
 
-// begunNotNoted is the moment at which the log was begun and node.db does not say so yet: the log of the first moment of
-// which node.db says so, with node.db of the moment before.
+// begunNotNoted is the moment at which the log was begun and node.db does not say so yet: the log of the first moment
+// of which node.db says so, with node.db of the moment before.
 func begunNotNoted(t *testing.T, moments []moment) *moment {
 	t.Helper()
 	for i, m := range moments {
