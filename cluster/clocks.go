@@ -39,6 +39,28 @@ func (n *Node) ClockCorrection(voters []raft.ReplicaID, logTime time.Time) (
 	return now, correction(ahead, logAhead), true
 }
 
+// WrongClocks returns how far the wall clocks of this node and of connected ones are ahead that are more than 10 s from
+// what this node's shows with its correction.
+func (n *Node) WrongClocks(by time.Duration) map[uint64]time.Duration {
+	wrong := map[uint64]time.Duration{}
+	if n.transport == nil {
+		return wrong
+	}
+	note := func(id uint64, ahead time.Duration) {
+		if ahead.Abs() > clockTrust {
+			wrong[id] = ahead
+		}
+	}
+	note(n.self.Node, -by)
+	now := n.clock.Now().Add(by)
+	for _, p := range n.transport.Status().Peers {
+		if !p.Raft.Wall.IsZero() {
+			note(uint64(p.ID), p.Raft.Wall.Sub(now))
+		}
+	}
+	return wrong
+}
+
 // correction returns the correction of a clock, given how far ahead of it the clocks are that are known, its own 0
 // among them, and log time. Of two clocks in the middle, which may be one's word against another's, the one nearer to
 // log time counts: what was right before goes on to be.

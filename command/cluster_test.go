@@ -46,7 +46,7 @@ func (c *fakeCluster) see(state string) {
 	case "leading-cut":
 		members[1].Match, members[2].Match, members[2].Connected = 42, 11, false
 	case "quarantined":
-		members[1].Quarantined = true
+		members[1].Quarantined, members[1].ClockAhead = true, time.Hour
 	case "following":
 		t.Leader, t.Commit, t.Applied = 0xa2, 43, 41
 	case "electing":

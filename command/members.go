@@ -148,7 +148,7 @@ func (s *Session) appendMember(r *Reply, t *Topology, m *Member) {
 		{"id", shortID(m.ID)}, {"name", m.Name}, {"role", role},
 		{"resp", resp}, {"grpc", m.GRPC}, {"peer", m.Peer},
 	}
-	r.Map(len(texts) + 3)
+	r.Map(len(texts) + 4)
 	for _, field := range texts {
 		r.BulkString(field[0])
 		r.BulkString(field[1])
@@ -159,4 +159,6 @@ func (s *Session) appendMember(r *Reply, t *Topology, m *Member) {
 	r.Int(int64(m.Match))
 	r.BulkString("quarantined")
 	r.Bool(m.Quarantined)
+	r.BulkString("clock-ahead")
+	r.Int(m.ClockAhead.Milliseconds())
 }

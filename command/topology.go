@@ -69,6 +69,9 @@ type Member struct {
 	Match uint64
 	// Quarantined: its data is known here to be wrong. It votes and keeps the log, but serves no client.
 	Quarantined bool
+	// ClockAhead is how far the member's wall clock is ahead of the voters', if that is known here to be so much that
+	// times to live do not go by it; else 0.
+	ClockAhead time.Duration
 }
 
 // Address is where a node listens. An empty host stands for the one by which a client has reached the node.

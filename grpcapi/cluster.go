@@ -88,6 +88,8 @@ func member(answer command.Value) *primatomicv1.Member {
 			m.MatchIndex = uint64(value.Int)
 		case "quarantined":
 			m.Quarantined = value.Int == 1
+		case "clock-ahead":
+			m.ClockAheadMs = value.Int
 		}
 	})
 	return m

@@ -51,3 +51,8 @@ func (g *clockGuard) look() {
 		g.logger.Info("the wall clock of this node agrees with the other voters' again")
 	}
 }
+
+// wrong returns how far the wall clocks of members that are known to be wrong are ahead, by id.
+func (g *clockGuard) wrong() map[uint64]time.Duration {
+	return g.cluster.WrongClocks(-time.Duration(g.ahead.Load()))
+}

@@ -29,6 +29,9 @@ type topology struct {
 	roster func(raft.Status) []command.Member
 	// wrong returns the members whose data is known to be wrong, this node among them if its is; nil: nobody asks.
 	wrong func() []uint64
+	// clocks returns how far the wall clocks that are known to be wrong are ahead, this node's among them; nil: there
+	// are no others.
+	clocks func() map[uint64]time.Duration
 
 	mu       sync.Mutex
 	majority electorate // guarded by mu
@@ -80,6 +83,12 @@ func (c *topology) of(s raft.Status) command.Topology {
 		wrong := c.wrong()
 		for i := range members {
 			members[i].Quarantined = slices.Contains(wrong, members[i].ID)
+		}
+	}
+	if c.clocks != nil {
+		ahead := c.clocks()
+		for i := range members {
+			members[i].ClockAhead = ahead[members[i].ID]
 		}
 	}
 	return command.Topology{
@@ -162,6 +171,9 @@ func newTopology(c *core, config *Config, resp net.Addr) *topology {
 			wrong = append(wrong, t.self)
 		}
 		return wrong
+	}
+	if c.clock != nil {
+		t.clocks = c.clock.wrong
 	}
 	t.roster = func(s raft.Status) []command.Member { return roster(c.cluster.Roster(s), t.self, own) }
 	return t

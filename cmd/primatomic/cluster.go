@@ -99,10 +99,12 @@ type memberState struct {
 	Connected bool   `json:"connected"`
 	Match     uint64 `json:"match"` // 0: not known
 	// Quarantined: its data is known to be wrong, and it serves nothing.
-	Quarantined bool   `json:"quarantined"`
-	RESP        string `json:"resp"`
-	GRPC        string `json:"grpc"`
-	Peer        string `json:"peer"`
+	Quarantined bool `json:"quarantined"`
+	// ClockAheadMs is not 0 if its wall clock is wrong; times to live do not go by it then.
+	ClockAheadMs int64  `json:"clock_ahead_ms"`
+	RESP         string `json:"resp"`
+	GRPC         string `json:"grpc"`
+	Peer         string `json:"peer"`
 }
 
 // Run prints what the node knows of its cluster.
@@ -133,6 +135,7 @@ func newClusterState(reply *primatomicv1.ClusterStatusResponse) *clusterState {
 		state.Members = append(state.Members, memberState{
 			ID: m.GetId(), Name: m.GetName(), Role: role, Connected: m.GetConnected(), Match: m.GetMatchIndex(),
 			RESP: m.GetRespAddr(), GRPC: m.GetGrpcAddr(), Peer: m.GetPeerAddr(), Quarantined: m.GetQuarantined(),
+			ClockAheadMs: m.GetClockAheadMs(),
 		})
 	}
 	return state
@@ -181,6 +184,14 @@ func (s *clusterState) print(w io.Writer) error {
 			fmt.Fprintf(w, "\n%s is in quarantine: its data is wrong, and it serves nothing. Rebuild it from the "+
 				"others:\n  primatomic cluster remove %s, empty its data directory, and start it with --join\n",
 				m.title(), m.title())
+		}
+		if ahead := time.Duration(m.ClockAheadMs) * time.Millisecond; ahead != 0 {
+			how := "ahead of"
+			if ahead < 0 {
+				how = "behind"
+			}
+			fmt.Fprintf(w, "\nThe wall clock of %s is %v %s those of the others: set it right. Until then times to "+
+				"live go by the others'\n", m.title(), ahead.Abs().Round(time.Second), how)
 		}
 		if m.ID == s.Leader && m.ID != s.Node {
 			fmt.Fprintf(w, "\nHow far members lag is known to the leader: ask it with --grpc-addr %s\n", m.GRPC)

@@ -61,6 +61,16 @@ n2    00000000000000a2  voter    connected     0    10.0.0.2:6379  10.0.0.2:7379
 			t.Errorf("%q is not in\n%s", want, b.String())
 		}
 	}
+	follower.Members[0].ClockAheadMs, follower.Members[1].ClockAheadMs = 15_000, -3_600_000
+	b.Reset()
+	_ = newClusterState(follower).print(&b)
+	for _, want := range []string{
+		"The wall clock of n1 is 15s ahead of those of the others", "The wall clock of n2 is 1h0m0s behind those",
+	} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("%q is not in\n%s", want, b.String())
+		}
+	}
 	follower.Leader = ""
 	b.Reset()
 	_ = newClusterState(follower).print(&b)

@@ -92,7 +92,10 @@ type Member struct {
 	PeerAddr   string `protobuf:"bytes,8,opt,name=peer_addr,json=peerAddr,proto3" json:"peer_addr,omitempty"` // host:port for other nodes; empty if there is none
 	// The node that is asked knows that the member's data is wrong: it votes and keeps the log, but serves nothing, and
 	// has to be rebuilt from the others.
-	Quarantined   bool `protobuf:"varint,9,opt,name=quarantined,proto3" json:"quarantined,omitempty"`
+	Quarantined bool `protobuf:"varint,9,opt,name=quarantined,proto3" json:"quarantined,omitempty"`
+	// How far the member's wall clock is ahead of the voters', if the node that is asked knows it to be off by more than
+	// 10 s, so that times to live do not go by it; negative if it is behind, else 0.
+	ClockAheadMs  int64 `protobuf:"zigzag64,10,opt,name=clock_ahead_ms,json=clockAheadMs,proto3" json:"clock_ahead_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -188,6 +191,13 @@ func (x *Member) GetQuarantined() bool {
 		return x.Quarantined
 	}
 	return false
+}
+
+func (x *Member) GetClockAheadMs() int64 {
+	if x != nil {
+		return x.ClockAheadMs
+	}
+	return 0
 }
 
 type ClusterStatusRequest struct {
@@ -877,7 +887,7 @@ var File_primatomic_v1_cluster_proto protoreflect.FileDescriptor
 
 const file_primatomic_v1_cluster_proto_rawDesc = "" +
 	"\n" +
-	"\x1bprimatomic/v1/cluster.proto\x12\rprimatomic.v1\x1a\x1cprimatomic/v1/keyvalue.proto\"\x93\x02\n" +
+	"\x1bprimatomic/v1/cluster.proto\x12\rprimatomic.v1\x1a\x1cprimatomic/v1/keyvalue.proto\"\xb9\x02\n" +
 	"\x06Member\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12-\n" +
@@ -888,7 +898,9 @@ const file_primatomic_v1_cluster_proto_rawDesc = "" +
 	"\tresp_addr\x18\x06 \x01(\tR\brespAddr\x12\x1b\n" +
 	"\tgrpc_addr\x18\a \x01(\tR\bgrpcAddr\x12\x1b\n" +
 	"\tpeer_addr\x18\b \x01(\tR\bpeerAddr\x12 \n" +
-	"\vquarantined\x18\t \x01(\bR\vquarantined\"\x16\n" +
+	"\vquarantined\x18\t \x01(\bR\vquarantined\x12$\n" +
+	"\x0eclock_ahead_ms\x18\n" +
+	" \x01(\x12R\fclockAheadMs\"\x16\n" +
 	"\x14ClusterStatusRequest\"\x9a\x02\n" +
 	"\x15ClusterStatusResponse\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x16\n" +
