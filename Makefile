@@ -51,7 +51,7 @@ sim: ## Run SEEDS seeds of the simulator, of SPAN each, on all cores; how to run
 kill: ## Kill the process under load KILLS times and count acknowledged writes that are lost.
 	KILLS=$(KILLS) $(GO) test ./integration -count=1 -timeout 0 -run KillLoop -v
 
-soak: tools ## Run three nodes under load and faults picked at random for SOAK; SEED=N repeats the choices. Takes root.
+soak: tools ## Run three nodes under load and faults, one or two at a time, for SOAK; SEED=N repeats the choices. Root.
 	SOAK=$(SOAK) $(GO) test ./integration -count=1 -timeout 0 -run '^TestSoak$$' -v
 
 # An input that reaches new code would be made smaller for a minute, which is more than there is.

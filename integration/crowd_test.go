@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
+
 	pb "github.com/primatomic/primatomic/proto/primatomic/v1"
 )
 
@@ -28,6 +30,9 @@ type crowd struct {
 	stalls  stalls
 	slack   atomic.Int64 // by how many ms log time may be off at most
 	hours   *hours
+	shelves *shelf
+	once    sync.Once   // for the end
+	full    atomic.Bool // a disk may be full, and then what grows is refused
 
 	mu      sync.Mutex
 	nodes   []*node // where clients go; guarded by mu
@@ -50,7 +55,8 @@ func startCrowd(t testing.TB, f *fleet, name string, rng *rand.Rand, nodes ...*n
 	}
 	c := &crowd{
 		t: t, name: name, history: newHistory(), pace: 20 * time.Millisecond, ended: make(chan struct{}),
-		hours: &hours{}, nodes: slices.Clone(nodes), seeds: rand.New(rand.NewPCG(rng.Uint64(), 3)),
+		hours: &hours{}, shelves: newShelf(name + ":shelf:"),
+		nodes: slices.Clone(nodes), seeds: rand.New(rand.NewPCG(rng.Uint64(), 3)),
 	}
 	for i := range 2 {
 		c.banks = append(c.banks, newBank(c.key("bank", i)))
@@ -65,9 +71,12 @@ func startCrowd(t testing.TB, f *fleet, name string, rng *rand.Rand, nodes ...*n
 		c.enlist(i, c.live)
 		c.enlist(i, c.watch)
 		c.enlist(i, c.tell)
+		c.enlist(i, c.shelve)
+		c.enlist(i, c.guard)
 		c.enlist(i, c.turnOver)
-		c.enlistRPC(i)
+		c.enlist(i, c.turnOverRPC)
 	}
+	t.Cleanup(c.stop)
 	return c
 }
 
@@ -79,9 +88,26 @@ func (c *crowd) key(kind string, i int) string { return fmt.Sprintf("%s:%s:%d", 
 type client struct {
 	n    *node
 	w    *wire
+	rpc  *grpc.ClientConn // nil until it is needed
 	id   int
 	turn int
 	rng  *rand.Rand
+}
+
+// conn is the client's gRPC connection.
+func (by *client) conn(t testing.TB) *grpc.ClientConn {
+	if by.rpc == nil {
+		by.rpc = by.n.call(t, "")
+	}
+	return by.rpc
+}
+
+// leave ends the client.
+func (by *client) leave() {
+	_ = by.w.Close()
+	if by.rpc != nil {
+		_ = by.rpc.Close()
+	}
 }
 
 // visitMax is how many calls a client makes on a connection to another node than its own, before it looks whether its
@@ -111,7 +137,7 @@ func (c *crowd) enlist(place int, do func(*client) error) {
 				one.turn++
 			}
 			away = 0
-			_ = w.Close()
+			one.leave()
 		}
 	})
 }
@@ -134,8 +160,8 @@ func (c *crowd) node(place int) *node {
 
 // judge tells what an answer means.
 func (c *crowd) judge(a answer, err error) fate {
-	if a.prefix() == "EXECABORT" {
-		a.text = "TRYAGAIN" // nothing of the transaction has happened
+	if a.prefix() == "EXECABORT" || a.prefix() == "DISKFULL" && c.full.Load() {
+		a.text = "TRYAGAIN" // nothing has happened, of a transaction neither
 	}
 	f := judgeRESP(c.t)(a, err)
 	c.fates[f].Add(1)
@@ -238,7 +264,9 @@ func (c *crowd) move(by *client) (err error) {
 
 // live writes a key with a TTL.
 func (c *crowd) live(by *client) error {
-	m := &mortal{key: fmt.Sprintf("%s:mortal:%d.%d", c.name, by.id, by.turn), ttl: 200 + by.rng.Int64N(3000)}
+	m := &mortal{
+		key: fmt.Sprintf("%s:mortal:%d.%d", c.name, by.id, by.turn), ttl: 200 + by.rng.Int64N(3000), slack: &c.slack,
+	}
 	m.sent = wallMillis()
 	a, err := by.w.call("SET", m.key, "alive", "PX", fmt.Sprint(m.ttl))
 	m.fate, m.backAt = c.judge(a, err), wallMillis()
@@ -265,15 +293,29 @@ func (c *crowd) watch(by *client) error {
 	return c.look(by, m)
 }
 
+// look asks for the deadline of a mortal, or for what else tells that it lives.
 func (c *crowd) look(by *client, m *mortal) error {
+	line := [][]string{
+		{"PEXPIRETIME", m.key}, {"PTTL", m.key}, {"GET", m.key}, {"EXISTS", m.key},
+	}[by.rng.IntN(4)]
 	s := sight{called: wallMillis()}
-	a, err := by.w.call("PEXPIRETIME", m.key)
+	a, err := by.w.call(line...)
 	s.returned = wallMillis()
-	if c.judge(a, err) == applied {
+	if c.judge(a, err) != applied {
+		return err
+	}
+	switch gone := a.null || a.text == "-2" || line[0] == "EXISTS" && a.text == "0"; {
+	case gone:
+		s.told = -2
+	case line[0] == "PEXPIRETIME":
 		s.told = a.int()
-		if wrong := m.see(s, c.slack.Load()); wrong != "" {
-			c.t.Error(wrong)
-		}
+	case line[0] == "PTTL" && (a.int() < 1 || a.int() > m.ttl+m.slack.Load()):
+		c.t.Errorf("%s was given %d ms to live, and has %s", m.key, m.ttl, a.text)
+	case line[0] == "GET" && a.text != "alive":
+		c.t.Errorf("%s is %q", m.key, a.text)
+	}
+	if wrong := m.see(s); wrong != "" {
+		c.t.Error(wrong)
 	}
 	return err
 }
@@ -329,7 +371,7 @@ func (c *crowd) register(page int64, i int) string { return c.key("register", in
 
 // turnOver works on a register over RESP.
 func (c *crowd) turnOver(by *client) error {
-	if c.onRegister(by, respDoor{c.judge, by.w}, "get", "get", "set", "cas", "incr", "del") {
+	if c.onRegister(by, respDoor{c.judge, by.w}, respOperations...) {
 		return errBroken
 	}
 	return nil
@@ -352,22 +394,47 @@ func (c *crowd) onRegister(by *client, d door, names ...string) (broken bool) {
 	return broken
 }
 
-// enlistRPC starts a client that works on registers over gRPC.
-func (c *crowd) enlistRPC(place int) {
-	c.enlist(place, func(by *client) error { // its wire tells that the node is there
-		conn := by.n.dial(c.t, "")
-		defer conn.Close()
-		d := rpcDoor{c.t, pb.NewKeyValueClient(conn)}
-		beat := time.NewTicker(c.pace)
-		defer beat.Stop()
-		for range 4 * visitMax {
-			by.turn++
-			if !c.on(beat) || c.onRegister(by, d, "get", "get", "set", "cas") {
-				break
-			}
-		}
+// turnOverRPC works on a register over gRPC.
+func (c *crowd) turnOverRPC(by *client) error {
+	if c.onRegister(by, rpcDoor{c.t, pb.NewKeyValueClient(by.conn(c.t))}, rpcOperations...) {
 		return errBroken
-	})
+	}
+	return nil
+}
+
+// guard sets a register to another value than it has read, in a transaction that is not to happen if anyone has written
+// in between. For the checker the read is one operation, and the transaction, if it may have happened, another: a swap.
+func (c *crowd) guard(by *client) error {
+	o := operation{name: "get", key: c.page(by.rng)}
+	d := respDoor{c.judge, by.w}
+	if a, err := by.w.call("WATCH", o.key); c.judge(a, err) != applied {
+		return err
+	}
+	called := c.history.now()
+	told, broken := d.do([]operation{o})
+	if c.history.add(by.id, o, called, told[0]); broken || told[0].unknown || told[0].refused {
+		return errBroken // and with the connection goes the watch
+	}
+	swap := operation{
+		name: "cas", key: o.key, expect: told[0].value, value: fmt.Sprintf("%d%06d", by.id, by.turn),
+	}
+	called = c.history.now()
+	err := by.w.put(frame("MULTI") + frame("SET", swap.key, swap.value) + frame("EXEC"))
+	var a answer
+	for range 3 {
+		if err == nil {
+			a, err = by.w.get()
+		}
+	}
+	switch f := c.judge(a, err); {
+	case f == unknown:
+		c.history.add(by.id, swap, called, outcome{unknown: true})
+		c.tear()
+	case f == applied && !a.null:
+		c.history.add(by.id, swap, called, outcome{done: true})
+		c.wrote()
+	}
+	return err
 }
 
 // wrote notes a write that was acknowledged.
@@ -419,7 +486,7 @@ func (c *crowd) await(more int64) {
 
 // stop lets the crowd end with the calls that are on their way.
 func (c *crowd) stop() {
-	close(c.ended)
+	c.once.Do(func() { close(c.ended) })
 	c.working.Wait()
 }
 
@@ -440,7 +507,7 @@ func (c *crowd) settle(nodes ...*node) {
 // audit holds a node against all that was seen.
 func (c *crowd) audit(n *node, id int) {
 	c.t.Helper()
-	by := &client{n: n, w: n.wire(c.t), id: id}
+	by := &client{n: n, w: n.wire(c.t), id: id, rng: rand.New(rand.NewPCG(uint64(id), 7))}
 	defer by.w.Close()
 	for _, s := range c.scrolls {
 		a := by.w.do(c.t, "GET", s.key)
@@ -457,6 +524,9 @@ func (c *crowd) audit(n *node, id int) {
 		if err := c.look(by, m); err != nil {
 			c.t.Fatal(err)
 		}
+	}
+	if err := c.list(by); err != nil {
+		c.t.Fatal(err)
 	}
 	for page := range c.pages + 1 {
 		for i := range 2 {

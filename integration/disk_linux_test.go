@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -35,6 +36,85 @@ func smallDisk(t testing.TB, bytes int) string {
 		}
 	})
 	return dir
+}
+
+// diskBytes is the size of the small disk of a fleet's node.
+const diskBytes = 512 << 20
+
+// shrink gives a node, which has never run, a small disk of its own: a brittle one where there can be one.
+func (n *node) shrink() {
+	n.t.Helper()
+	if n.brittle = newBrittleDisk(n.t, diskBytes); n.brittle != nil {
+		n.disk = n.brittle.dir
+	} else {
+		n.disk = smallDisk(n.t, diskBytes)
+	}
+	n.dir = filepath.Join(n.disk, "data")
+}
+
+// brittleDisk is a file system on a block device that can be made to fail: every write and sync of it is answered with
+// EIO then. The device is compressed memory (zram), which fails where it may not have more.
+type brittleDisk struct {
+	t           testing.TB
+	dir, device string
+}
+
+// newBrittleDisk makes a brittle disk, nil if this machine has none.
+func newBrittleDisk(t testing.TB, bytes int) *brittleDisk {
+	t.Helper()
+	_, err := exec.LookPath("mkfs.ext4")
+	var number []byte
+	if err == nil {
+		number, err = os.ReadFile("/sys/class/zram-control/hot_add") // which makes a device
+	}
+	if err != nil {
+		t.Logf("no disk can be made to fail here: %v", err)
+		return nil
+	}
+	id := strings.TrimSpace(string(number))
+	d := &brittleDisk{t: t, dir: t.TempDir(), device: "zram" + id}
+	t.Cleanup(func() {
+		if err := os.WriteFile("/sys/class/zram-control/hot_remove", []byte(id), 0o200); err != nil {
+			t.Error(err)
+		}
+	})
+	d.set("disksize", fmt.Sprint(bytes))
+	if out, err := exec.Command("mkfs.ext4", "-q", "/dev/"+d.device).CombinedOutput(); err != nil {
+		t.Fatalf("mkfs.ext4: %v\n%s", err, out)
+	}
+	d.mount()
+	t.Cleanup(d.unmount)
+	return d
+}
+
+func (d *brittleDisk) set(name, value string) {
+	d.t.Helper()
+	if err := os.WriteFile("/sys/block/"+d.device+"/"+name, []byte(value), 0o200); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+func (d *brittleDisk) mount() {
+	d.t.Helper()
+	if err := syscall.Mount("/dev/"+d.device, d.dir, "ext4", 0, ""); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+func (d *brittleDisk) unmount() {
+	if err := syscall.Unmount(d.dir, 0); err != nil {
+		d.t.Error(err)
+	}
+}
+
+// fail lets the disk fail from now on.
+func (d *brittleDisk) fail() { d.set("mem_limit", fmt.Sprint(os.Getpagesize())) }
+
+// mend lets it work again. Nothing may use it. What the system remembers of it, and has not written, is forgotten.
+func (d *brittleDisk) mend() {
+	d.set("mem_limit", "0")
+	d.unmount()
+	d.mount()
 }
 
 // free returns how much room is left.

@@ -11,30 +11,78 @@ import (
 type fault struct {
 	name string
 	do   func(f *fleet, c *crowd, rng *rand.Rand)
+
+	clock, weather bool // it changes those
+	flood          bool // it writes more than bad links bear
 }
 
-// allFaults are those that TestSoak picks from. The fleet is one whose links can be cut.
+// allFaults are those that TestSoak picks from. The fleet is one whose links can be cut, with a middleman, clocks that
+// can be set and small disks.
 func allFaults() []fault {
 	return []fault{
-		{"kill a follower", func(f *fleet, c *crowd, rng *rand.Rand) { f.killOne(c, f.follower(rng)) }},
-		{"kill the leader", func(f *fleet, c *crowd, _ *rand.Rand) { f.killOne(c, f.leader()) }},
-		{"kill all", func(f *fleet, _ *crowd, _ *rand.Rand) { f.killAll() }},
-		{"stop the leader", func(f *fleet, c *crowd, rng *rand.Rand) {
+		{name: "kill a follower", do: func(f *fleet, c *crowd, rng *rand.Rand) { f.killOne(c, f.follower(rng)) }},
+		{name: "kill the leader", do: func(f *fleet, c *crowd, _ *rand.Rand) { f.killOne(c, f.leader()) }},
+		{name: "kill all", do: func(f *fleet, _ *crowd, _ *rand.Rand) { f.killAll() }},
+		{name: "stop the leader", do: func(f *fleet, c *crowd, rng *rand.Rand) {
 			f.stopLeader(c, fmt.Sprintf("%s:hunted:%x", c.name, rng.Uint64()), rng)
 		}},
-		{"stop a follower", stopFollower},
-		{"cut the leader off", func(f *fleet, c *crowd, rng *rand.Rand) {
+		{name: "stop a follower", do: stopFollower},
+		{name: "cut the leader off", do: func(f *fleet, c *crowd, rng *rand.Rand) {
 			cut := anyWay(rng)
 			f.cutLeaderOff(c, cut.in, cut.out)
 		}},
-		{"cut a follower off", cutFollowerOff},
-		{"let a link flap", func(f *fleet, _ *crowd, rng *rand.Rand) { f.flap(2*time.Second, rng) }},
-		{"cut everyone off", cutAllOff},
-		{"transfer once", func(f *fleet, _ *crowd, rng *rand.Rand) { f.storm(1, rng) }},
-		{"storm of transfers", func(f *fleet, _ *crowd, rng *rand.Rand) { f.storm(2+rng.IntN(10), rng) }},
-		{"stop and start all in turn", func(f *fleet, c *crowd, _ *rand.Rand) { f.roll(func() { c.await(50) }) }},
-		{"keep a follower away", func(f *fleet, c *crowd, rng *rand.Rand) { f.keepAway(c, f.follower(rng)) }},
-		{"replace a node", func(f *fleet, c *crowd, rng *rand.Rand) { f.replace(c, rng.IntN(len(f.nodes))) }},
+		{name: "cut a follower off", do: cutFollowerOff},
+		{name: "let a link flap", do: func(f *fleet, _ *crowd, rng *rand.Rand) { f.flap(2*time.Second, rng) }},
+		{name: "cut everyone off", do: cutAllOff},
+		{name: "cut a link and kill one end", do: breakAndKill},
+		{name: "cut a link and stop one end", do: breakAndStop},
+		{name: "cut a link and transfer", do: breakAndTransfer},
+		{name: "transfer once", do: func(f *fleet, _ *crowd, rng *rand.Rand) { f.storm(1, rng) }},
+		{name: "storm of transfers", do: func(f *fleet, _ *crowd, rng *rand.Rand) { f.storm(2+rng.IntN(10), rng) }},
+		{name: "stop a follower and transfer", do: stopAndTransfer},
+		{name: "stop and start all in turn", do: func(f *fleet, c *crowd, _ *rand.Rand) {
+			f.roll(func() { c.await(50) })
+		}},
+		{name: "keep a follower away", flood: true, do: func(f *fleet, c *crowd, rng *rand.Rand) {
+			f.keepAway(c, f.follower(rng))
+		}},
+		{name: "replace a node", flood: true, do: func(f *fleet, c *crowd, rng *rand.Rand) {
+			f.replace(c, rng.IntN(len(f.nodes)))
+		}},
+		{name: "fill a follower's disk", flood: true, do: func(f *fleet, c *crowd, rng *rand.Rand) {
+			f.fillDisk(c, f.follower(rng))
+		}},
+		{name: "fill the leader's disk", flood: true, do: func(f *fleet, c *crowd, _ *rand.Rand) {
+			f.fillDisk(c, f.leader())
+		}},
+		{name: "let a follower's disk fail", do: func(f *fleet, c *crowd, rng *rand.Rand) {
+			f.failDisk(c, f.follower(rng))
+		}},
+		{name: "let the leader's disk fail", do: func(f *fleet, c *crowd, _ *rand.Rand) { f.failDisk(c, f.leader()) }},
+		{name: "shift a wall clock", clock: true, do: func(f *fleet, c *crowd, rng *rand.Rand) {
+			f.shiftWall(c, rng.IntN(len(f.nodes)), anyAhead(rng))
+		}},
+		{name: "let a wall clock leap", clock: true, do: func(f *fleet, c *crowd, rng *rand.Rand) {
+			f.jumpWall(c, f.nodes[rng.IntN(len(f.nodes))], 1+rng.IntN(20), rng)
+		}},
+		{name: "run a boot clock fast", clock: true, do: func(f *fleet, c *crowd, rng *rand.Rand) {
+			f.runFast(c, rng)
+		}},
+		{name: "slow links", weather: true, do: inClimate("slow links")},
+		{name: "lossy links", weather: true, do: inClimate("lossy links")},
+		{name: "narrow links", weather: true, do: inClimate("narrow links")},
+		{name: "play tricks with frames", weather: true, do: func(f *fleet, _ *crowd, rng *rand.Rand) {
+			f.man.playAll(rng)
+			f.serves(startTimeout, f.nodes...)
+		}},
+	}
+}
+
+// inClimate lets the crowd go on in bad weather.
+func inClimate(name string) func(f *fleet, c *crowd, rng *rand.Rand) {
+	return func(f *fleet, c *crowd, rng *rand.Rand) {
+		f.man.spoil(c, name, 50+rng.Int64N(500))
+		f.serves(startTimeout, f.nodes...)
 	}
 }
 
@@ -55,6 +103,17 @@ func (f *fleet) killOne(c *crowd, victim int) {
 // killAll kills all nodes and starts them again. Clients come as soon as a door is open.
 func (f *fleet) killAll() {
 	f.t.Helper()
+	began := time.Now()
+	f.killWhole()
+	ran := time.Since(began)
+	f.serves(startTimeout, f.nodes...)
+	f.t.Logf("all were killed, ran again after %v and served after %v", ran.Round(time.Millisecond),
+		time.Since(began).Round(time.Millisecond))
+}
+
+// killWhole kills all nodes and starts them again, until their doors are open.
+func (f *fleet) killWhole() {
+	f.t.Helper()
 	for _, n := range f.nodes {
 		n.kill()
 	}
@@ -64,7 +123,6 @@ func (f *fleet) killAll() {
 	for _, n := range f.nodes {
 		n.opened()
 	}
-	f.serves(startTimeout, f.nodes...)
 }
 
 func stopFollower(f *fleet, c *crowd, rng *rand.Rand) {
@@ -150,7 +208,7 @@ func (f *fleet) storm(transfers int, rng *rand.Rand) (made int) {
 	f.t.Helper()
 	for range transfers {
 		n := f.nodes[rng.IntN(len(f.nodes))]
-		switch a, err := n.ask("FAILOVER"); {
+		switch a, err := n.order("FAILOVER"); {
 		case err != nil:
 			f.t.Errorf("FAILOVER: %v", err)
 		case a.raw == "+OK\r\n":

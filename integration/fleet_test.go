@@ -16,11 +16,12 @@ import (
 type fleet struct {
 	t      testing.TB
 	nodes  []*node
-	net    *network // nil: on loopback, no link can be cut
-	secret string   // file with the cluster secret
-	doors  []string // where peers connect, if it is not where the nodes listen for them
-	extra  []string // flags that all nodes have
-	born   int      // nodes that have joined later
+	net    *network   // nil: on loopback, no link can be cut
+	secret string     // file with the cluster secret
+	doors  []string   // where peers connect, by seat if there are any, if it is not where the nodes listen for them
+	man    *middleman // nil: peers reach each other themselves
+	extra  []string   // flags that all nodes have
+	born   int        // nodes that have joined later
 }
 
 // loopbacks counts the addresses on loopback that this process has given to nodes.
@@ -84,14 +85,21 @@ func (n *node) peerAddr() string { return n.host + ":8379" }
 // founders is the list for --cluster.
 func (f *fleet) founders() string {
 	var list []string
-	for i, n := range f.nodes {
-		door := n.peerAddr()
-		if f.doors != nil {
-			door = f.doors[i]
-		}
-		list = append(list, nameOf(i)+"="+door)
+	for _, n := range f.nodes {
+		list = append(list, n.name+"="+f.door(n))
 	}
 	return strings.Join(list, ",")
+}
+
+// door is where peers connect to a node.
+func (f *fleet) door(n *node) string {
+	switch {
+	case f.doors == nil || f.net == nil && f.place(n) < 0:
+		return n.peerAddr()
+	case f.net == nil:
+		return f.doors[f.place(n)]
+	}
+	return f.doors[n.seat]
 }
 
 // start starts all nodes and waits until each of them serves.
@@ -126,12 +134,19 @@ func (f *fleet) serves(within time.Duration, nodes ...*node) {
 	}
 }
 
-// askTimeout bounds a question to a node that may not answer.
-const askTimeout = 3 * time.Second
+const (
+	askTimeout   = 3 * time.Second  // bounds a question to a node that may not answer
+	orderTimeout = 20 * time.Second // bounds what is to be done: that may take 15 s
+)
 
 // ask asks a node on a connection of its own.
-func (n *node) ask(args ...string) (answer, error) {
-	w, err := connectWithin(n.respAddr(), askTimeout)
+func (n *node) ask(args ...string) (answer, error) { return n.askWithin(askTimeout, args...) }
+
+// order has a node administer its cluster.
+func (n *node) order(args ...string) (answer, error) { return n.askWithin(orderTimeout, args...) }
+
+func (n *node) askWithin(timeout time.Duration, args ...string) (answer, error) {
+	w, err := connectWithin(n.respAddr(), timeout)
 	if err != nil {
 		return answer{}, err
 	}

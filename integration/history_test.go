@@ -14,7 +14,7 @@ import (
 // operation is a call on one key as the checker sees it. Values are numbers in text, so that INCR may meet
 // any of them; "" is a missing key.
 type operation struct {
-	name          string // get, set, cas, incr, del
+	name          string // get, set, new, old, swap, cas, incr, del, erase
 	key           string
 	value, expect string
 }
@@ -24,7 +24,7 @@ type outcome struct {
 	unknown bool
 	refused bool   // it certainly has not happened
 	value   string // of get and incr
-	done    bool   // of cas: swapped; of del: there was something
+	done    bool   // of new, old, swap, cas: it was set; of del: there was something
 }
 
 // register is the model: one key with one value.
@@ -62,6 +62,14 @@ func apply(state string, o operation) (outcome, string) {
 			return outcome{done: true}, o.value
 		}
 		return outcome{}, state
+	case "new", "old", "swap": // SET with NX, XX, IFEQ
+		if there := state != ""; o.name == "new" && !there || o.name == "old" && there ||
+			o.name == "swap" && there && state == o.expect {
+			return outcome{done: true}, o.value
+		}
+		return outcome{}, state
+	case "erase": // it does not tell whether there was anything
+		return outcome{}, ""
 	case "incr":
 		n, _ := strconv.ParseInt("0"+state, 10, 64)
 		next := strconv.FormatInt(n+1, 10)

@@ -27,13 +27,21 @@ type respDoor struct {
 	w     *wire
 }
 
+// What the clients of a door pick from.
+var (
+	respOperations = []string{"get", "get", "get", "set", "new", "old", "swap", "cas", "incr", "del"}
+	rpcOperations  = []string{"get", "get", "get", "set", "cas", "erase"}
+)
+
 // do sends the operations in one pipeline.
 func (d respDoor) do(together []operation) (told []outcome, broken bool) {
 	var frames strings.Builder
 	for _, o := range together {
 		frames.WriteString(frame(map[string][]string{
 			"get": {"GET", o.key}, "set": {"SET", o.key, o.value}, "cas": {"CAS", o.key, o.expect, o.value},
-			"incr": {"INCR", o.key}, "del": {"DEL", o.key},
+			"new": {"SET", o.key, o.value, "NX"}, "old": {"SET", o.key, o.value, "XX"},
+			"swap": {"SET", o.key, o.value, "IFEQ", o.expect},
+			"incr": {"INCR", o.key}, "del": {"DEL", o.key}, "erase": {"DEL", o.key},
 		}[o.name]...))
 	}
 	err := d.w.put(frames.String())
@@ -60,12 +68,14 @@ func (d respDoor) meaning(o operation, a answer, err error) outcome {
 		return outcome{value: a.text}
 	case "cas", "del":
 		return outcome{done: a.text == "1"}
+	case "new", "old", "swap":
+		return outcome{done: !a.null}
 	}
 	return outcome{}
 }
 
-// rpcDoor is a gRPC connection. It has no INCR, and its deletion does not tell whether there was anything:
-// for those the client takes others.
+// rpcDoor is a gRPC connection. It has no INCR and no conditions but those of a swap, and its deletion, erase, does not
+// tell whether there was anything.
 type rpcDoor struct {
 	t  testing.TB
 	kv pb.KeyValueClient
@@ -99,6 +109,8 @@ func (d rpcDoor) one(o operation) (told outcome, broken bool) {
 			Namespace: "0", Key: o.key, Expected: []byte(o.expect), NewValue: []byte(o.value),
 		})
 		told.done = reply.GetSwapped()
+	case "erase":
+		_, err = d.kv.DeleteKey(ctx, &pb.DeleteKeyRequest{Namespace: "0", Key: o.key})
 	}
 	if err == nil {
 		return told, false
@@ -116,9 +128,9 @@ func (d rpcDoor) one(o operation) (told outcome, broken bool) {
 func (n *node) doorOf(t testing.TB, client int) (door, []string) {
 	t.Helper()
 	if client%2 == 0 {
-		return respDoor{judgeRESP(t), n.wire(t)}, []string{"get", "get", "set", "cas", "incr", "del"}
+		return respDoor{judgeRESP(t), n.wire(t)}, respOperations
 	}
-	return rpcDoor{t, n.keyValue(t, "")}, []string{"get", "get", "set", "cas"}
+	return rpcDoor{t, n.keyValue(t, "")}, rpcOperations
 }
 
 // clients lets concurrent clients work on few keys, each until it has made so many operations or its

@@ -128,18 +128,26 @@ func judgeRESP(t testing.TB) func(answer, error) fate {
 
 // judgeRPC tells what the end of a gRPC call means, and whether the connection is there still.
 func (g *load) judgeRPC(err error) (f fate, connected bool) {
+	f, gone := judgeRPC(g.t, err)
+	if err == nil {
+		g.acked.Add(1)
+	}
+	return f, gone == nil
+}
+
+// judgeRPC tells what the end of a gRPC call means. gone is why its connection is of no more use, nil if it is.
+func judgeRPC(t testing.TB, err error) (f fate, gone error) {
 	switch s := status.Convert(err); {
 	case err == nil:
-		g.acked.Add(1)
-		return applied, true
+		return applied, nil
 	case reasonOf(err) == "NOT_APPLIED":
-		return refused, true
+		return refused, nil
 	case s.Code() == codes.DeadlineExceeded:
-		return unknown, true
+		return unknown, nil
 	case s.Code() != codes.Unavailable:
-		g.t.Errorf("a write is answered by %v", err)
+		t.Errorf("a sound call is answered by %v", err)
 	}
-	return unknown, false
+	return unknown, err
 }
 
 // reasonOf is the reason in an error's ErrorInfo, if it has one of ours.

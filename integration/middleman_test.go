@@ -5,6 +5,7 @@ import (
 	codec "encoding/binary" // binary is what is tested
 	"errors"
 	"io"
+	"math/rand/v2"
 	"net"
 	"strings"
 	"sync"
@@ -14,16 +15,17 @@ import (
 )
 
 // middleman stands between the peers of a fleet, knows the frames that they send each other, and plays tricks with
-// them when it is told to. See raft/transport for the form of frames.
+// them when it is told to. See raft/transport for the form of frames. It also makes the weather in which they travel.
 type middleman struct {
-	t        testing.TB
-	listener net.Listener
-	to       string
-	working  sync.WaitGroup
-	next     *atomic.Pointer[trick] // to be played at the next chance, by whichever middleman has it
+	t       testing.TB
+	working sync.WaitGroup
+	next    atomic.Pointer[trick] // to be played at the next chance
+	weather atomic.Pointer[weather]
 
 	mu    sync.Mutex
-	conns []net.Conn // guarded by mu
+	doors []net.Listener // guarded by mu
+	roads []*road        // guarded by mu
+	seeds *rand.Rand     // guarded by mu
 }
 
 // trick is what is done once to what one node sends another.
@@ -34,64 +36,94 @@ type trick struct {
 	ended chan struct{} // closed when the connection has ended on which it was played
 }
 
-// between sets a middleman before the peer port of each node of a fleet that does not run yet. It returns one of
-// them: which of two nodes dials the other, and so which of the middlemen has work, depends on their ids.
-func between(f *fleet, flags ...string) (m *middleman) {
+// doorPort is where a middleman listens at a seat of a network.
+const doorPort = 8380
+
+// between sets a middleman before the peer port of each node of a fleet that does not run yet, or of each seat of its
+// network. Which of two nodes dials the other depends on their ids.
+func between(f *fleet, rng *rand.Rand, flags ...string) *middleman {
 	f.t.Helper()
-	next := &atomic.Pointer[trick]{}
-	for _, n := range f.nodes {
-		l, err := net.Listen("tcp", loopback()+":8379")
-		if err != nil {
-			f.t.Fatal(err)
+	m := &middleman{t: f.t, seeds: rand.New(rand.NewPCG(rng.Uint64(), 5))}
+	m.weather.Store(&weather{})
+	f.man = m
+	f.t.Cleanup(m.close)
+	if f.net == nil {
+		for _, n := range f.nodes {
+			l, err := net.Listen("tcp", loopback()+":8379")
+			if err != nil {
+				f.t.Fatal(err)
+			}
+			f.doors = append(f.doors, l.Addr().String())
+			m.open(l, n.peerAddr())
 		}
-		m = &middleman{t: f.t, listener: l, to: n.peerAddr(), next: next}
-		m.working.Go(m.accept)
-		f.t.Cleanup(m.close)
-		f.doors = append(f.doors, l.Addr().String())
+	} else {
+		for seat := range f.net.size() {
+			l := f.net.listen(seat, doorPort)
+			f.doors = append(f.doors, l.Addr().String())
+			m.open(l, f.net.addr(seat)+":8379")
+		}
 	}
 	f.arm(flags...)
 	return m
 }
 
-func (m *middleman) close() {
-	_ = m.listener.Close()
+// open opens a door to an address.
+func (m *middleman) open(door net.Listener, to string) {
 	m.mu.Lock()
-	for _, c := range m.conns {
-		_ = c.Close()
+	defer m.mu.Unlock()
+	m.doors = append(m.doors, door)
+	m.working.Go(func() { m.accept(door, to) })
+}
+
+func (m *middleman) close() {
+	m.mu.Lock()
+	for _, l := range m.doors {
+		_ = l.Close()
+	}
+	for _, r := range m.roads {
+		r.end()
 	}
 	m.mu.Unlock()
 	m.working.Wait()
 }
 
-func (m *middleman) accept() {
+func (m *middleman) accept(door net.Listener, to string) {
 	for {
-		from, err := m.listener.Accept()
+		from, err := door.Accept()
 		if err != nil {
 			return
 		}
-		to, err := net.Dial("tcp", m.to)
-		if err != nil { // the node is not there: that is what its peers are to see
-			_ = from.Close()
-			continue
-		}
-		m.mu.Lock()
-		m.conns = append(m.conns, from, to)
-		m.mu.Unlock()
-		m.working.Go(func() { m.carry(from, to) })
-		m.working.Go(func() { m.carry(to, from) })
+		m.working.Go(func() { m.join(from, to) })
 	}
 }
 
-// carry carries what one side sends, until either ends the connection.
-func (m *middleman) carry(from, to net.Conn) {
+// join connects one who came with the node to which he wanted.
+func (m *middleman) join(from net.Conn, to string) {
+	there, err := net.DialTimeout("tcp", to, 5*time.Second)
+	if err != nil { // the node is not there: that is what its peers are to see
+		_ = from.Close()
+		return
+	}
+	m.mu.Lock()
+	both := []*road{newRoad(m, from, there), newRoad(m, there, from)}
+	m.roads = append(m.roads, both...)
+	m.mu.Unlock()
+	for _, r := range both {
+		m.working.Go(func() { m.carry(r) })
+		m.working.Go(r.deliver)
+	}
+}
+
+// carry carries what one side sends, until either ends the connection. What was sent before is still delivered.
+func (m *middleman) carry(r *road) {
 	var played []*trick
 	defer func() {
-		_, _ = from.Close(), to.Close()
+		close(r.parcels)
 		for _, t := range played {
 			close(t.ended)
 		}
 	}()
-	in := bufio.NewReaderSize(from, 256<<10)
+	in := bufio.NewReaderSize(r.from, 256<<10)
 	for {
 		one, tricky, err := readPiece(in)
 		pieces := [][]byte{one}
@@ -106,7 +138,7 @@ func (m *middleman) carry(from, to net.Conn) {
 			return
 		}
 		for _, piece := range pieces {
-			if _, err := to.Write(piece); err != nil {
+			if !r.send(piece) {
 				return
 			}
 		}
@@ -150,16 +182,9 @@ func (m *middleman) play(name string, play func(one, two []byte) [][]byte) {
 	}
 }
 
-// TestFleetTricks repeats, reorders, leaves out and damages frames between the nodes under load. Each time the
-// connection ends, and nothing is applied twice or lost.
-func TestFleetTricks(t *testing.T) {
-	rng := random(t)
-	f := newFleet(t, 3, false)
-	m := between(f)
-	f.start()
-	c := startCrowd(t, f, "w", rng)
-	c.await(50)
-	tricks := map[string]func(one, two []byte) [][]byte{
+// tricks are those that may be played.
+func tricks(rng *rand.Rand) map[string]func(one, two []byte) [][]byte {
+	return map[string]func(one, two []byte) [][]byte{
 		"a frame comes twice":        func(one, two []byte) [][]byte { return [][]byte{one, one, two} },
 		"two frames change places":   func(one, two []byte) [][]byte { return [][]byte{two, one} },
 		"a frame is missing":         func(_, two []byte) [][]byte { return [][]byte{two} },
@@ -169,10 +194,27 @@ func TestFleetTricks(t *testing.T) {
 			return [][]byte{one, two}
 		},
 	}
+}
+
+// playAll plays each trick once.
+func (m *middleman) playAll(rng *rand.Rand) {
+	m.t.Helper()
+	for name, play := range tricks(rng) {
+		m.play(name, play)
+	}
+}
+
+// TestFleetTricks repeats, reorders, leaves out and damages frames between the nodes under load. Each time the
+// connection ends, and nothing is applied twice or lost.
+func TestFleetTricks(t *testing.T) {
+	rng := random(t)
+	f := newFleet(t, 3, false)
+	m := between(f, rng)
+	f.start()
+	c := startCrowd(t, f, "w", rng)
+	c.await(50)
 	for range 2 {
-		for name, play := range tricks {
-			m.play(name, play)
-		}
+		m.playAll(rng)
 	}
 	f.serves(startTimeout, f.nodes...)
 	c.await(50)

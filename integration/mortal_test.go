@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -15,7 +16,8 @@ type mortal struct {
 	ttl    int64
 	sent   int64
 	fate   fate
-	backAt int64 // when the write was answered
+	backAt int64         // when the write was answered
+	slack  *atomic.Int64 // by how many ms log time may be off at most while it lives
 
 	mu       sync.Mutex
 	deadline int64 // as first told, 0: nobody was; guarded by mu
@@ -25,15 +27,15 @@ type mortal struct {
 // clockSlack is how far log time may be off this machine's wall clock, in ms, which leaders' log time follows.
 const clockSlack = 100
 
-// sight is what one PEXPIRETIME has told of a mortal: a deadline, or -2 for no key, -1 for no deadline.
+// sight is what one call has told of a mortal: its deadline, 0 for one that is not told, -1 for none, or -2 for no key.
 type sight struct {
 	called, returned int64
 	told             int64
 }
 
-// see holds a sight against earlier ones, and returns what cannot be, given by how many ms log time may have been off.
-// Sights of one mortal may come from many clients.
-func (m *mortal) see(s sight, slack int64) (wrong string) {
+// see holds a sight against earlier ones, and returns what cannot be. Sights of one mortal may come from many clients.
+func (m *mortal) see(s sight) (wrong string) {
+	slack := m.slack.Load()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	fail := func(format string, args ...any) {
@@ -57,6 +59,10 @@ func (m *mortal) see(s sight, slack int64) (wrong string) {
 		fail("its write was refused, and it is there")
 	case m.gone != 0 && s.called > m.gone:
 		fail("it has come back")
+	case s.told == 0 && m.deadline != 0 && s.called > m.deadline+slack:
+		fail("it lives after its deadline")
+	case s.told == 0:
+		return wrong
 	case m.deadline != 0 && s.told != m.deadline:
 		fail("its deadline has moved")
 	case s.called > s.told+slack:
@@ -91,15 +97,19 @@ func TestMortalCatchesPlantedFaults(t *testing.T) {
 		{"early deadline", "too early", applied, []sight{at(10_010, 10_500)}},
 		{"late deadline", "too late", applied, []sight{at(10_010, 11_900)}},
 		{"no deadline", "no deadline", applied, []sight{at(10_010, -1)}},
+		{"read after it has gone", "come back", applied, []sight{at(11_001, -2), at(11_010, 0)}},
+		{"read after its deadline", "lives after", applied, []sight{at(10_500, 11_000), at(11_200, 0)}},
+		{"read while it lives", "", applied, []sight{at(10_500, 0), at(10_600, 11_001), at(10_700, 0)}},
 		{"refused", "refused", refused, []sight{at(10_010, 11_000)}},
 		{"unknown, seen late", "", unknown, []sight{at(10_001, -2), at(10_500, 11_400), at(11_500, -2)}},
 		{"unknown, comes back", "come back", unknown, []sight{at(10_500, 11_000), at(11_005, -2), at(11_010, 11_000)}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			m := &mortal{key: "m", ttl: ttl, sent: sent, backAt: sent + 2, fate: test.fate}
+			m := &mortal{key: "m", ttl: ttl, sent: sent, backAt: sent + 2, fate: test.fate, slack: new(atomic.Int64)}
+			m.slack.Store(clockSlack)
 			said := ""
 			for _, s := range test.sights {
-				said += m.see(s, clockSlack)
+				said += m.see(s)
 			}
 			if test.want == "" && said != "" || !strings.Contains(said, test.want) {
 				t.Errorf("the check says %q", said)

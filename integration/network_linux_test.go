@@ -3,11 +3,15 @@ package integration
 import (
 	"fmt"
 	"math/rand/v2"
+	gonet "net" // net is a network here
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // network is a bridge with a seat for every node of a fleet: a network namespace with an address of its own.
@@ -118,6 +122,37 @@ func (net *network) entry(seat int) []string { return enter(net.seats[seat]) }
 
 func enter(holder *exec.Cmd) []string {
 	return []string{"nsenter", fmt.Sprintf("--net=/proc/%d/ns/net", holder.Process.Pid), "--"}
+}
+
+// size is the number of seats.
+func (net *network) size() int { return len(net.seats) }
+
+// listen opens a port at a seat for this process. Who comes there is met by the cuts of that seat.
+func (net *network) listen(seat, port int) (l gonet.Listener) {
+	net.t.Helper()
+	runtime.LockOSThread() // one thread goes there and back; it must not end, since children end with their thread
+	defer runtime.UnlockOSThread()
+	home, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		net.t.Fatal(err)
+	}
+	defer home.Close()
+	there, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", net.seats[seat].Process.Pid))
+	if err != nil {
+		net.t.Fatal(err)
+	}
+	defer there.Close()
+	if err = unix.Setns(int(there.Fd()), unix.CLONE_NEWNET); err != nil {
+		net.t.Fatalf("into a seat of the network: %v", err)
+	}
+	l, err = gonet.Listen("tcp", fmt.Sprintf("%s:%d", net.addr(seat), port))
+	if back := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); back != nil {
+		panic(fmt.Sprintf("out of a seat of the network: %v", back)) // nothing else may run on this thread
+	}
+	if err != nil {
+		net.t.Fatalf("a port at a seat of the network: %v", err)
+	}
+	return l
 }
 
 // within runs a command in a namespace.

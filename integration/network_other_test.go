@@ -2,7 +2,10 @@
 
 package integration
 
-import "testing"
+import (
+	"net"
+	"testing"
+)
 
 // network would be a bridge between network namespaces: only Linux has those.
 type network struct{}
@@ -12,8 +15,10 @@ func newNetwork(t testing.TB, _ int) *network {
 	return nil
 }
 
-func (*network) addr(int) string         { return "" }
-func (*network) entry(int) []string      { return nil }
-func (*network) cut(int, int)            {}
-func (*network) isolate(int, bool, bool) {}
-func (*network) heal()                   {}
+func (*network) addr(int) string              { return "" }
+func (*network) entry(int) []string           { return nil }
+func (*network) cut(int, int)                 {}
+func (*network) isolate(int, bool, bool)      {}
+func (*network) heal()                        {}
+func (*network) size() int                    { return 0 }
+func (*network) listen(int, int) net.Listener { return nil }

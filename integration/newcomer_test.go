@@ -17,8 +17,15 @@ func (f *fleet) newcomer(flags ...string) *node {
 	n.name = fmt.Sprint("new", f.born)
 	f.settle(n, f.spare())
 	n.flags = append([]string{
-		"--name", n.name, "--peer-addr", n.peerAddr(), "--cluster-secret-file", f.secret, "--insecure",
+		"--name", n.name, "--peer-addr", n.peerAddr(), "--advertise-peer-addr", f.door(n),
+		"--cluster-secret-file", f.secret, "--insecure",
 	}, flags...)
+	if f.nodes[0].clock != nil {
+		n.warp()
+	}
+	if f.nodes[0].disk != "" {
+		n.shrink()
+	}
 	return n
 }
 
@@ -82,7 +89,7 @@ func (f *fleet) replaceLost(c *crowd, place int) {
 		}
 		return err == nil
 	})
-	f.admin(f.nodes[(place+1)%len(f.nodes)], "replace", f.nodes[place].name, n.peerAddr())
+	f.admin(f.nodes[(place+1)%len(f.nodes)], "replace", f.nodes[place].name, f.door(n))
 	n.opened()
 	f.nodes[place] = n
 	c.visit(f.nodes)

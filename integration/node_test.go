@@ -20,15 +20,17 @@ import (
 // node is a data directory and the process that runs on it. Its process changes with every start; so do its
 // addresses.
 type node struct {
-	t      testing.TB
-	binary string
-	dir    string
-	flags  []string
-	host   string   // "": 127.0.0.1, and ports as they are free
-	entry  []string // command that runs the binary where host is; nil: it is here
-	name   string   // in a fleet
-	seat   int      // in the fleet's network
-	clock  *warp    // nil: the machine's
+	t       testing.TB
+	binary  string
+	dir     string
+	flags   []string
+	host    string       // "": 127.0.0.1, and ports as they are free
+	entry   []string     // command that runs the binary where host is; nil: it is here
+	name    string       // in a fleet
+	seat    int          // in the fleet's network
+	clock   *warp        // nil: the machine's
+	disk    string       // where the small disk is mounted on which dir is, "": it is on none
+	brittle *brittleDisk // that disk, if it can be made to fail
 
 	mu         sync.Mutex
 	process    *process // nil before the first start; guarded by mu
@@ -140,8 +142,16 @@ func (n *node) redis(t testing.TB, change ...func(*redis.Options)) *redis.Client
 // messageBytesMax is what clients set, as the API says: two values and the rest.
 const messageBytesMax = 32<<20 + 64<<10
 
-// dial opens a gRPC connection. A token, if not "", is shown with every call.
+// dial opens a gRPC connection that closes with the test. A token, if not "", is shown with every call.
 func (n *node) dial(t testing.TB, token string) *grpc.ClientConn {
+	t.Helper()
+	conn := n.call(t, token)
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+// call is dial for who closes the connection.
+func (n *node) call(t testing.TB, token string) *grpc.ClientConn {
 	t.Helper()
 	options := []grpc.DialOption{
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
@@ -156,7 +166,6 @@ func (n *node) dial(t testing.TB, token string) *grpc.ClientConn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = conn.Close() })
 	return conn
 }
 

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"fmt"
 	"testing"
 	"time"
 )
@@ -54,6 +55,18 @@ func TestOutageAtKill(t *testing.T) {
 		f.nodes[0].restart()
 		f.serves(startTimeout, f.nodes...)
 		return outage, elections(before, after)
+	})
+	twice(t, "all come back", outageMax, func() (time.Duration, string) {
+		before, _ := f.nodes[f.leader()].state()
+		began := time.Now()
+		f.killWhole()
+		v := startVigil(t, f.nodes...)
+		ran := time.Since(began)
+		outage := v.back(time.Now())
+		v.end()
+		after, _ := f.nodes[f.leader()].state()
+		f.serves(startTimeout, f.nodes...)
+		return outage, fmt.Sprintf("they ran again after %v; %s", ran.Round(time.Millisecond), elections(before, after))
 	})
 }
 

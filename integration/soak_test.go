@@ -34,6 +34,7 @@ type toll struct {
 
 const (
 	soakFaults  = 4                // per round, at most: what the checkers bear
+	soakPairs   = 3                // of so many, one is on another one
 	soakArchive = 500              // keys that are looked at again and again
 	soakGraves  = 500              // keys with a TTL, likewise
 	soakTell    = 60 * time.Second // between lines of progress
@@ -53,7 +54,13 @@ func TestSoak(t *testing.T) {
 		t: t, rng: random(t), began: time.Now(), told: time.Now(),
 		faults: map[string]*toll{}, archive: map[string]string{},
 	}
-	s.f = startFleet(t, 3, true, "--checkpoint-after", "4MiB", "--digest-interval", "5s")
+	flags := append([]string{"--digest-interval", "5s"}, diskFlags...)
+	s.f = newWarpedFleet(t, 3, true)
+	for _, n := range s.f.nodes {
+		n.shrink()
+	}
+	between(s.f, s.rng, flags...)
+	s.f.start()
 	defer s.summary()
 	for time.Since(s.began) < last && !t.Failed() {
 		s.round()
@@ -71,9 +78,8 @@ func (s *soak) round() {
 		s.writes += c.writes.Load()
 	}()
 	c.await(100)
-	kinds := allFaults()
 	for range 1 + s.rng.IntN(soakFaults) {
-		kind := kinds[s.rng.IntN(len(kinds))]
+		kind := s.pick()
 		c.stalls.take()
 		began := time.Now()
 		s.t.Logf("%v: round %d: %s", s.age(), s.rounds, kind.name)
@@ -93,6 +99,15 @@ func (s *soak) round() {
 	c.settle(s.f.nodes...)
 	s.keep(c)
 	s.check(c)
+}
+
+// pick picks a fault, or two at once.
+func (s *soak) pick() fault {
+	if s.rng.IntN(soakPairs) == 0 {
+		return anyPair(s.rng)
+	}
+	kinds := allFaults()
+	return kinds[s.rng.IntN(len(kinds))]
 }
 
 // keep remembers what a round has left, of which nothing may change any more.
@@ -129,7 +144,7 @@ func (s *soak) check(c *crowd) {
 			}
 		}
 		for _, m := range s.graves {
-			if err := c.look(&client{n: n, w: w}, m); err != nil {
+			if err := c.look(&client{n: n, w: w, rng: s.rng}, m); err != nil {
 				s.t.Error(err)
 			}
 		}
@@ -169,10 +184,10 @@ func (s *soak) summary() {
 		s.rounds, s.total[applied], s.writes, s.total[unknown], s.total[refused])
 	fmt.Fprintf(&lines, "  longest time in which no write was acknowledged anywhere: %v\n",
 		longest.Round(time.Millisecond))
-	fmt.Fprintf(&lines, "  %-28s %5s %14s %14s\n", "fault", "times", "longest stall", "longest")
+	fmt.Fprintf(&lines, "  %-60s %5s %14s %14s\n", "fault", "times", "longest stall", "longest")
 	for _, name := range names {
 		cost := s.faults[name]
-		fmt.Fprintf(&lines, "  %-28s %5d %14v %14v\n", name, cost.times,
+		fmt.Fprintf(&lines, "  %-60s %5d %14v %14v\n", name, cost.times,
 			cost.stall.Round(time.Millisecond), cost.took.Round(time.Millisecond))
 	}
 	s.t.Log(lines.String())
