@@ -127,11 +127,11 @@ func free(t testing.TB, dir string) int64 {
 	return int64(stat.Bavail) * stat.Bsize
 }
 
-// ballast fills a disk up to the given rest.
+// ballast fills a disk up to the given rest, and again what has become free since it was filled.
 func ballast(t testing.TB, dir string, rest int64) (remove func()) {
 	t.Helper()
 	path := filepath.Join(dir, "ballast")
-	file, err := os.Create(path)
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -204,8 +204,7 @@ func (f *fleet) stale(key string) (answered int, overtaken bool) {
 	reader := old.wire(f.t)
 	reader.do(f.t, "SET", key, "before")
 	var written atomic.Bool
-	f.isolate(lead, true, true)
-	cut, done := time.Now(), make(chan struct{})
+	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		for !overtaken {
@@ -218,6 +217,8 @@ func (f *fleet) stale(key string) (answered int, overtaken bool) {
 			overtaken = late && a.text == "before"
 		}
 	}()
+	f.isolate(lead, true, true)
+	cut := time.Now()
 	heir := f.leader(others...)
 	f.nodes[heir].wire(f.t).do(f.t, "SET", key, "after")
 	written.Store(true)
