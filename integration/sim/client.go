@@ -93,15 +93,26 @@ func (c *connection) send(lines []line) *submission {
 
 // piece returns how many of the lines go into one call of Do: all of them, or up to the first read that may
 // wait. What many wait for wakes them all at once, and whose next write is then the first would be up to
-// the scheduler of goroutines.
+// the scheduler of goroutines. A quick read behind a write is answered where that is applied.
 func (n *node) piece(lines []line) int {
-	ready := n.group.TryRead()
+	ready, riding := n.group.TryRead(), false
 	for i, l := range lines {
-		if l.call.mayWait(ready) {
+		switch c := l.call; {
+		case c.way() == inLog:
+			riding = true
+		case riding && (c.way() == atOnce || quick[c.words[0]]) && c.words[0] != "WATCH":
+		case c.mayWait(ready):
 			return i + 1
+		default:
+			riding = false
 		}
 	}
 	return len(lines)
+}
+
+// quick are the reads of a fixed number of keys, and of a figure.
+var quick = map[string]bool{
+	"GET": true, "MGET": true, "EXISTS": true, "TTL": true, "PTTL": true, "PEXPIRETIME": true, "DBSIZE": true,
 }
 
 // mayWait reports whether a line may have to wait for something else than its place in the log: a read point, unless

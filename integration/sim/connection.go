@@ -66,8 +66,7 @@ func (c *connection) open() bool { return !c.closed && c.node.up && c.node.store
 func (c *connection) say(l *line) {
 	c.lines++
 	l.call = &call{
-		client: command.Client{Session: c.number, Sequence: c.lines}, words: l.words,
-		at: c.at,
+		client: command.Client{Session: c.number, Sequence: c.lines}, words: l.words, at: c.at,
 	}
 	switch name := l.words[0]; {
 	case name == "EXEC":
