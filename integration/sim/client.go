@@ -78,7 +78,7 @@ func (c *connection) send(lines []line) *submission {
 		for done := 0; done < len(calls) && !s.left; {
 			part := command.NewReply(2, nil)
 			done += c.store.Do(ctx, c.session, calls[done:done+n.piece(lines[done:])], part)
-			s.reply = append(s.reply, n.plant.answer(part.Bytes())...)
+			s.reply = append(s.reply, part.Bytes()...)
 			if done < len(calls) && !s.left {
 				s.paused = true
 				<-s.resume

@@ -39,7 +39,6 @@ func (w *world) connect() *connection {
 	n := w.any()
 	c := &connection{number: w.clients.connected, node: n, store: n.store}
 	c.session = command.NewSession(c.number, sessionHost{n, auth.Off()}, "peer", "local")
-	c.session.Stale = n.plant == readsStale
 	return c
 }
 

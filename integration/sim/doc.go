@@ -12,7 +12,7 @@
 //   - history: every call about some kinds of keys, with its answer; check says what in it cannot be, key by key.
 //   - ledger: every entry that a state machine was given, by its place in the log.
 //   - audit: the ledger replayed through a model, and all that clients were told held against it.
-//   - plant: a bug put in on purpose, to show that check finds it.
+//   - plant: a bug put in on purpose, to show that a check finds it. Only tests have them.
 //   - trace: all that happens in a run, line by line.
 //
 // A world lives in a synctest bubble. The actors of the raft host have no goroutines here: the world gives them their

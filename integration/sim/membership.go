@@ -2,6 +2,7 @@ package sim
 
 import (
 	"slices"
+	"time"
 
 	"github.com/primatomic/primatomic/raft"
 )
@@ -69,7 +70,9 @@ func (w *world) changeMembers() error {
 	others = slices.DeleteFunc(others, func(r raft.ReplicaID) bool { return r == s.Replica })
 	victim := others[w.rng.IntN(len(others))]
 	learner := caughtUp(&s)
-	switch at := w.rng.IntN(10); {
+	switch at := w.rng.IntN(11); {
+	case at == 10:
+		w.change.pending = leader.group.StartReads(w.drawReads())
 	case at < 2:
 		w.change.pending = leader.group.StartTransfer(victim)
 	case at < 6 && learner != 0:
@@ -88,6 +91,16 @@ func (w *world) changeMembers() error {
 		w.change.pending = leader.group.StartConfChange(raft.Change{Kind: raft.RemoveReplica, Replica: victim})
 	}
 	return nil
+}
+
+// drawReads returns a way to serve reads. Leases that last longer than an election timeout are what makes new leaders
+// wait.
+func (w *world) drawReads() raft.Reads {
+	lease := time.Duration(10+w.rng.IntN(1500)) * time.Millisecond
+	if w.rng.IntN(4) == 0 {
+		return raft.Reads{Mode: raft.ReadByQuorum, Lease: lease}
+	}
+	return raft.Reads{Mode: raft.ReadByLease, Lease: lease}
 }
 
 // caughtUp returns a learner that lacks little of the leader's log; 0 if there is none.

@@ -209,9 +209,6 @@ func (e raftEnd) Send(_ raft.GroupID, messages []*pb.Message) {
 
 // Send is that of store.Courier.
 func (e packetEnd) Send(to uint64, packet []byte) error {
-	if e.plant == forwardsTwice {
-		_ = e.network.send(route{from: e.replica(), to: raft.ReplicaID(to)}, letter{packet: packet})
-	}
 	return e.network.send(route{from: e.replica(), to: raft.ReplicaID(to)}, letter{packet: packet})
 }
 

@@ -25,7 +25,6 @@ type node struct {
 	asleep  int                // until this step the process stands still
 	starved map[raft.Actor]int // until which step an actor gets no turn
 	options *options
-	plant   plant
 	voters  []raft.ReplicaID // that the cluster was founded by; nil for a node that joins
 	network *network         // with links, unless it is alone
 	trace   *trace
@@ -45,9 +44,7 @@ func (n *node) replica() raft.ReplicaID { return raft.ReplicaID(n.id) }
 
 // start brings a process up on the disk.
 func (n *node) start() error {
-	if n.process++; n.plant == reusesOrigins {
-		n.process = 1
-	}
+	n.process++
 	n.up, n.fatal, n.starved = false, nil, map[raft.Actor]int{}
 	var founding raft.Seed
 	var err error
@@ -91,7 +88,7 @@ func (n *node) start() error {
 		}
 	}
 	n.host, err = raft.NewHost(raft.HostConfig{
-		Log: n.plant.log(watched{l, n.logs}), Clock: leisure{n.clock}, Logger: logger, Process: n.process, Fatal: fatal,
+		Log: watched{l, n.logs}, Clock: leisure{n.clock}, Logger: logger, Process: n.process, Fatal: fatal,
 		Transport: transport,
 	})
 	if err != nil {
@@ -113,7 +110,7 @@ func (n *node) start() error {
 
 // machine returns what the raft host applies to, with the state as of a place.
 func (n *node) machine(at raft.Index, term raft.Term) raft.StateMachine {
-	return n.ledger.keep(n.plant.machine(n.store, n.process), n.id, at, term)
+	return n.ledger.keep(n.store, n.id, at, term)
 }
 
 // enter begins the group's log.

@@ -20,6 +20,7 @@ type options struct {
 	memoryBytes     int64
 	entryBytes      int // 0: what a node has that was told nothing
 	digestInterval  time.Duration
+	reads           bool          // are to be served in another way than usual, from the first leader on
 	large           bool          // some values take many sectors
 	skew            float64       // how much faster than true time the fastest clock may run
 	off             time.Duration // how wrong a wall clock may be from the beginning
@@ -80,6 +81,7 @@ func (o *options) makeCluster(rng *rand.Rand, some func(int) int) {
 	if rng.IntN(2) == 0 {
 		o.skew = 0.15
 	}
+	o.reads = rng.IntN(3) > 0
 	if rng.IntN(2) == 0 {
 		o.off = time.Duration(1+rng.IntN(40)) * time.Second
 	}

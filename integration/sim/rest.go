@@ -29,7 +29,7 @@ func (w *world) settleAndCompare(n *node) error {
 	}
 	d.files.SetFree(-1)
 	twin := &node{
-		id: n.id, disk: d, clock: n.clock, options: n.options, plant: n.plant,
+		id: n.id, disk: d, clock: n.clock, options: n.options,
 		voters: n.voters, process: n.process + 1000, network: newNetwork(nil, w.trace), trace: w.trace,
 		logs: &logs{entries: map[slot]content{}}, ledger: newLedger(),
 	}

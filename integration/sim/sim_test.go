@@ -21,15 +21,16 @@ var (
 	twiceFlag  = flag.Int("twice", 6, "how many seeds to run twice")
 	eventsFlag = flag.String("events", "", "the file that gets all that happens in the run of -seed")
 	spanFlag   = flag.Duration("span", 0, "how much time a seed of several nodes simulates at least")
+	untilFlag  = flag.Bool("until-failure", false, "stop at the first seed that fails")
 	firstFlag  = flag.Uint64("first", 1, "the first of the seeds")
 )
 
 // run runs one seed in a bubble of its own.
-func run(t *testing.T, seed uint64, p plant, out io.Writer) (w *world, err error) {
+func run(t *testing.T, seed uint64, out io.Writer) (w *world, err error) {
 	t.Helper()
 	dir := t.TempDir()
 	cryptotest.SetGlobalRandom(t, seed)
-	synctest.Test(t, func(*testing.T) { w, err = runWorld(seed, *spanFlag, dir, p, newTrace(out)) })
+	synctest.Test(t, func(*testing.T) { w, err = runWorld(seed, *spanFlag, dir, newTrace(out)) })
 	if err == nil {
 		err = w.check()
 	}
@@ -45,12 +46,15 @@ func TestSim(t *testing.T) {
 	}
 	var all tally
 	for seed := first; seed < first+uint64(n); seed++ {
-		w, err := run(t, seed, noPlant, out)
+		w, err := run(t, seed, out)
 		if err != nil {
 			t.Errorf("seed %d: %v\noptions: %+v\ntrace: %x\nrun: go test ./integration/sim -run Sim -seed %d -span %v",
 				seed, err, w.options, w.trace.sum(), seed, *spanFlag)
 		}
 		all.add(w)
+		if err != nil && *untilFlag {
+			break
+		}
 	}
 	t.Logf("seeds %d to %d: %s", first, first+uint64(n)-1, &all)
 }
@@ -110,8 +114,8 @@ func (a *tally) String() string {
 func TestSameSeedSameRun(t *testing.T) {
 	for seed := *firstFlag; seed < *firstFlag+uint64(*twiceFlag); seed++ {
 		var one, two bytes.Buffer
-		_, errOne := run(t, seed, noPlant, &one)
-		_, errTwo := run(t, seed, noPlant, &two)
+		_, errOne := run(t, seed, &one)
+		_, errTwo := run(t, seed, &two)
 		if fmt.Sprint(errOne) != fmt.Sprint(errTwo) {
 			t.Errorf("seed %d ends with %v and with %v", seed, errOne, errTwo)
 		}
@@ -131,19 +135,4 @@ func parting(one, two string) string {
 	from := max(0, i-10)
 	return fmt.Sprintf("line %d:\n%s\n\nand\n%s", i,
 		strings.Join(a[from:min(len(a), i+10)], "\n"), strings.Join(b[from:min(len(b), i+10)], "\n"))
-}
-
-// TestPlantedBugsAreFound: the checks are no theatre.
-func TestPlantedBugsAreFound(t *testing.T) {
-	for _, p := range plants {
-		t.Run(string(p), func(t *testing.T) {
-			for seed := uint64(1); seed <= 30; seed++ {
-				if _, err := run(t, seed, p, nil); err != nil {
-					t.Logf("seed %d: %.300v", seed, err)
-					return
-				}
-			}
-			t.Error("not found in 30 seeds")
-		})
-	}
 }

@@ -23,8 +23,7 @@ type world struct {
 	nodes   []*node     // that are not gone for good
 	made    int         // nodes, gone ones included
 	gone    int         // nodes that are gone for good
-	plant   plant
-	change  change // of the members, the last one
+	change  change      // of the members, the last one
 	network *network
 	asker   asker
 	history history
@@ -49,11 +48,11 @@ var epoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 // runWorld runs a seed in the bubble it is called in; dir is its own. One of several nodes goes on for span at least.
 // What clients were told is not checked yet: that may take long, by a clock that does not stand still.
-func runWorld(seed uint64, span time.Duration, dir string, p plant, t *trace) (*world, error) {
+func runWorld(seed uint64, span time.Duration, dir string, t *trace) (*world, error) {
 	rng := rand.New(rand.NewPCG(seed, 7))
 	w := &world{
 		rng: rng, options: drawOptions(rng), dir: dir, clock: clock.NewFake(epoch),
-		leaders: map[raft.Term]raft.ReplicaID{}, trace: t, plant: p,
+		leaders: map[raft.Term]raft.ReplicaID{}, trace: t,
 		logs: logs{entries: map[slot]content{}}, ledger: newLedger(),
 	}
 	o := &w.options
@@ -110,7 +109,7 @@ func (w *world) newNode(voters []raft.ReplicaID) *node {
 	w.made++
 	n := &node{
 		id: uint64(w.made), disk: newDisk(w.rng.Uint64(), w.directory(), w.trace), clock: clock.NewFake(w.wallOf()),
-		rate: 1 + w.options.skew*w.rng.Float64(), options: &w.options, plant: w.plant, voters: voters,
+		rate: 1 + w.options.skew*w.rng.Float64(), options: &w.options, voters: voters,
 		network: w.network, trace: w.trace, logs: &w.logs, ledger: w.ledger,
 	}
 	w.nodes = append(w.nodes, n)
@@ -168,6 +167,10 @@ func (w *world) step() error {
 	}
 	if err := w.listen(); err != nil {
 		return err
+	}
+	if leader := w.leader(); w.options.reads && leader != nil {
+		w.options.reads = false
+		leader.group.StartReads(w.drawReads())
 	}
 	if gone := w.removed(); gone != nil && w.rng.IntN(300) == 0 {
 		if err := w.retire(gone); err != nil {
@@ -353,9 +356,6 @@ func (w *world) crash(n *node) error {
 	w.checkpoints += int(min(1, n.store.LastCheckpoint().Index))
 	n.die()
 	w.network.breaks(n.replica())
-	if n.plant == forgets && len(w.nodes) > 1 {
-		n.disk = newDisk(w.rng.Uint64(), w.directory(), w.trace)
-	}
 	if !w.mending && w.rng.IntN(4) == 0 {
 		n.disk.powerIn = 1 + w.rng.IntN(30) // in the middle of the restart
 	}
