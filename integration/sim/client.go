@@ -49,6 +49,26 @@ func (w *world) ask() {
 	w.send(c, w.asker.ask(c, w.now, w.clock.Now()))
 }
 
+const (
+	huntedKey = "p0"
+	// huntersMax bounds the hunters beside the other clients.
+	huntersMax = 8
+)
+
+// hunt has somebody write a key through any node, or read it at one that thinks that it leads. What is wrong with leases
+// shows only between a former leader and a new one, and not for long.
+func (w *world) hunt() {
+	if len(w.waiting) >= w.options.clients+huntersMax {
+		return
+	}
+	n, l := w.any(), lineOf("SET", huntedKey, w.asker.fresh())
+	if w.rng.IntN(2) == 0 {
+		n, l = w.thinksItLeads(), lineOf("GET", huntedKey)
+	}
+	c := w.connect(n)
+	w.send(c, w.asker.say(c, l))
+}
+
 // send sends lines on a connection.
 func (w *world) send(c *connection, lines []line) *submission {
 	for _, l := range lines {

@@ -33,10 +33,9 @@ type connection struct {
 // connectionsMax bounds the connections that are kept open.
 const connectionsMax = 6
 
-// connect opens a connection.
-func (w *world) connect() *connection {
+// connect opens a connection to a node.
+func (w *world) connect(n *node) *connection {
 	w.clients.connected++
-	n := w.any()
 	c := &connection{number: w.clients.connected, node: n, store: n.store}
 	c.session = command.NewSession(c.number, sessionHost{n, auth.Off()}, "peer", "local")
 	return c
@@ -51,7 +50,7 @@ func (w *world) connection() *connection {
 			return c
 		}
 	}
-	c := w.connect()
+	c := w.connect(w.any())
 	if len(all.open) < connectionsMax {
 		all.open = append(all.open, c)
 	}

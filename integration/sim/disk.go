@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"syscall"
+	"time"
 
 	"github.com/primatomic/primatomic/checkpoint"
 	"github.com/primatomic/primatomic/internal/vfs"
@@ -31,7 +32,8 @@ type disk struct {
 	flips         []flip   // bits that are the wrong way
 	done          []string // operations that the trace has not been told of
 
-	full bool
+	full      bool
+	fullUntil time.Duration // of true time
 	// What is going to go wrong; one thing at a time.
 	powerIn int      // operations that change something until the power fails; 0: never
 	fail    vfs.Kind // the next operation of this kind fails with EIO; 0: none
@@ -48,9 +50,16 @@ func newDisk(seed uint64, checkpoints string, trace *trace) *disk {
 
 // use makes files the disk's content, with no fault ahead.
 func (d *disk) use(files *vfs.Mem) {
-	*d = disk{files: files, checkpoints: d.checkpoints, trace: d.trace, full: d.full, flips: d.flips,
+	*d = disk{files: files, checkpoints: d.checkpoints, trace: d.trace, full: d.full, fullUntil: d.fullUntil,
+		flips:   d.flips,
 		written: map[string]int64{}, cold: map[string]int64{}}
 	d.watch()
+}
+
+// empty ends that the disk is full.
+func (d *disk) empty() {
+	d.full = false
+	d.files.SetFree(-1)
 }
 
 // performed notes an operation that is over.

@@ -12,35 +12,49 @@ import (
 	"github.com/primatomic/primatomic/wal"
 )
 
-// fill makes a disk full, or a full one empty again.
-func (w *world) fill(d *disk) {
-	if d.full = !d.full; d.full {
-		d.files.SetFree(int64(w.rng.IntN(8 << 10)))
-	} else {
-		d.files.SetFree(-1)
+// victim returns a node that something is to be done to: often one that thinks that it leads.
+func (w *world) victim() *node {
+	if w.rng.IntN(2) == 0 {
+		return w.thinksItLeads()
 	}
+	return w.any()
 }
 
-// disturb does something to the network.
+// fill makes a disk full for a while, or a full one empty again.
+func (w *world) fill(d *disk) {
+	if d.full {
+		d.empty()
+		return
+	}
+	d.full, d.fullUntil = true, w.clock.Boot()+w.spell()
+	d.files.SetFree(int64(w.rng.IntN(8 << 10)))
+}
+
+// disturb does something to the network, which passes.
 func (w *world) disturb() {
-	a, b := w.any(), w.any()
-	switch w.rng.IntN(8) {
-	case 6:
-		w.bridge()
+	a, b := w.victim(), w.any()
+	until := w.clock.Boot() + w.spell()
+	switch w.rng.IntN(6) {
 	case 0:
 		w.network.disconnect(a.replica(), b.replica())
 	case 1: // a and b, one way or both
 		both := w.rng.IntN(2) == 0
 		w.network.each(a.replica(), b.replica(), func(r route, l *link) {
-			l.cut = l.cut || both || r.from == a.replica()
+			if both || r.from == a.replica() {
+				l.cutUntil = until
+			}
 		})
 	case 2: // a from all, one way or both
 		in, out := w.rng.IntN(3) > 0, w.rng.IntN(3) > 0
 		w.network.each(a.replica(), 0, func(r route, l *link) {
-			l.cut = l.cut || in && r.to == a.replica() || out && r.from == a.replica()
+			if in && r.to == a.replica() || out && r.from == a.replica() {
+				l.cutUntil = until
+			}
 		})
 	case 3:
-		w.network.each(a.replica(), b.replica(), func(_ route, l *link) { l.down, l.letters = true, nil })
+		w.network.each(a.replica(), b.replica(), func(_ route, l *link) { l.downUntil, l.letters = until, nil })
+	case 4:
+		w.bridge(until)
 	default:
 		w.network.heal()
 	}
@@ -50,7 +64,32 @@ func (w *world) disturb() {
 // that is not scheduled.
 func (w *world) starve(n *node) {
 	actors := n.host.Actors()
-	n.starved[actors[w.rng.IntN(len(actors))]] = w.now + w.rng.IntN(w.options.steps/10)
+	n.starved[actors[w.rng.IntN(len(actors))]] = w.clock.Boot() + w.spell()
+}
+
+// depose keeps a leader from the others for so long that they elect another one, and has clients hunt meanwhile for what
+// the two do not agree on.
+func (w *world) depose() {
+	if w.clock.Boot() < w.hunting {
+		return // one after the other
+	}
+	leader, until := w.thinksItLeads(), w.clock.Boot()+time.Duration(1000+w.rng.IntN(5000))*time.Millisecond
+	w.hunting = until + 2*time.Second
+	if w.rng.IntN(2) == 0 {
+		leader.asleep = until
+		return
+	}
+	both, out := w.rng.IntN(2) == 0, w.rng.IntN(2) == 0
+	w.network.each(leader.replica(), 0, func(r route, l *link) {
+		if both || out == (r.from == leader.replica()) {
+			l.cutUntil = until
+		}
+	})
+}
+
+// spell draws how long something lasts: short of an election mostly, or through one and more.
+func (w *world) spell() time.Duration {
+	return time.Duration(w.rng.IntN(5000)>>(2*w.rng.IntN(3))) * time.Millisecond
 }
 
 // jump moves a node's wall clock, mostly by little.
@@ -63,14 +102,16 @@ func (w *world) jump(n *node) {
 }
 
 // bridge cuts the nodes into two halves that do not reach each other, but for one node that reaches all.
-func (w *world) bridge() {
-	bridge := w.any()
+func (w *world) bridge(until time.Duration) {
+	bridge := w.any().replica()
 	side := map[raft.ReplicaID]bool{}
 	for _, n := range w.nodes {
 		side[n.replica()] = w.rng.IntN(2) == 0
 	}
 	for r, l := range w.network.links {
-		l.cut = l.cut || r.from != bridge.replica() && r.to != bridge.replica() && side[r.from] != side[r.to]
+		if r.from != bridge && r.to != bridge && side[r.from] != side[r.to] {
+			l.cutUntil = until
+		}
 	}
 }
 

@@ -38,6 +38,17 @@ func (w *world) leader() *node {
 	return leader
 }
 
+// thinksItLeads returns a node that leads as far as it knows, any one if none does.
+func (w *world) thinksItLeads() *node {
+	first := w.rng.IntN(len(w.nodes))
+	for i := range w.nodes {
+		if n := w.nodes[(first+i)%len(w.nodes)]; n.group.Status().Role == raft.RoleLeader {
+			return n
+		}
+	}
+	return w.nodes[first]
+}
+
 // members returns the nodes that the leader has in its configuration; none if there is no leader or a change is under
 // way.
 func (w *world) members() []*node {
@@ -93,10 +104,23 @@ func (w *world) changeMembers() error {
 	return nil
 }
 
+// setReads has the first leader that serves set how reads are served, if they are to be in another way than usual.
+func (w *world) setReads() {
+	if !w.options.reads {
+		return
+	}
+	if leader := w.leader(); leader != nil {
+		if s := leader.group.Status(); s.Charter.Serving == s.Term {
+			w.options.reads = false
+			leader.group.StartReads(w.drawReads())
+		}
+	}
+}
+
 // drawReads returns a way to serve reads. Leases that last longer than an election timeout are what makes new leaders
 // wait.
 func (w *world) drawReads() raft.Reads {
-	lease := time.Duration(10+w.rng.IntN(1500)) * time.Millisecond
+	lease := time.Duration(10+w.rng.IntN(300<<w.rng.IntN(5))) * time.Millisecond
 	if w.rng.IntN(4) == 0 {
 		return raft.Reads{Mode: raft.ReadByQuorum, Lease: lease}
 	}

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"time"
 
 	pb "go.etcd.io/raft/v3/raftpb"
 	"google.golang.org/protobuf/proto"
@@ -20,6 +21,7 @@ import (
 // with messages of raft.
 type network struct {
 	trace *trace
+	now   func() time.Duration // true time
 	links map[route]*link
 	order []route // of links
 
@@ -47,8 +49,8 @@ func (r route) compare(o route) int {
 // link is what is on its way.
 type link struct {
 	letters []letter
-	cut     bool // nothing arrives
-	down    bool // there is no connection, and senders know
+	// Of true time: until then nothing arrives, and until then there is no connection, and senders know.
+	cutUntil, downUntil time.Duration
 }
 
 type letter struct {
@@ -84,8 +86,8 @@ func (l letter) kind() int {
 const linkMax = 4096
 
 // newNetwork links nodes with each other, each way.
-func newNetwork(nodes []raft.ReplicaID, t *trace) *network {
-	n := &network{trace: t, links: map[route]*link{}}
+func newNetwork(nodes []raft.ReplicaID, now func() time.Duration, t *trace) *network {
+	n := &network{trace: t, now: now, links: map[route]*link{}}
 	for _, from := range nodes {
 		for _, to := range nodes {
 			if from != to {
@@ -104,7 +106,7 @@ func (n *network) send(r route, l letter) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	link := n.links[r]
-	if link == nil || link.down || len(link.letters)+len(n.outbox) >= linkMax {
+	if link == nil || n.now() < link.downUntil || len(link.letters)+len(n.outbox) >= linkMax {
 		return errDown
 	}
 	n.outbox = append(n.outbox, dispatch{r, l})
@@ -127,7 +129,7 @@ func (n *network) post() {
 	n.outbox = n.outbox[:0]
 }
 
-// take takes the next letter off a link.
+// take takes the next letter off a link. It arrives unless the link is cut.
 func (n *network) take(r route) (letter, bool) {
 	link := n.links[r]
 	if len(link.letters) == 0 {
@@ -135,7 +137,7 @@ func (n *network) take(r route) (letter, bool) {
 	}
 	l := link.letters[0]
 	link.letters = link.letters[1:]
-	return l, !link.cut
+	return l, n.now() >= link.cutUntil
 }
 
 // busy returns the links with something on its way.
@@ -175,7 +177,7 @@ func (n *network) disconnect(a, b raft.ReplicaID) {
 // heal mends all links.
 func (n *network) heal() {
 	for _, l := range n.links {
-		l.cut, l.down = false, false
+		l.cutUntil, l.downUntil = 0, 0
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"testing/synctest"
+	"time"
 
 	"github.com/primatomic/primatomic/internal/clock"
 	"github.com/primatomic/primatomic/raft"
@@ -21,9 +22,9 @@ type node struct {
 	id      uint64
 	disk    *disk
 	clock   *clock.Fake
-	rate    float64            // of its clock, by true time
-	asleep  int                // until this step the process stands still
-	starved map[raft.Actor]int // until which step an actor gets no turn
+	rate    float64                      // of its clock, by true time
+	asleep  time.Duration                // of true time: until then the process stands still
+	starved map[raft.Actor]time.Duration // of true time: until when an actor gets no turn
 	options *options
 	voters  []raft.ReplicaID // that the cluster was founded by; nil for a node that joins
 	network *network         // with links, unless it is alone
@@ -45,7 +46,7 @@ func (n *node) replica() raft.ReplicaID { return raft.ReplicaID(n.id) }
 // start brings a process up on the disk.
 func (n *node) start() error {
 	n.process++
-	n.up, n.fatal, n.starved = false, nil, map[raft.Actor]int{}
+	n.up, n.fatal, n.starved = false, nil, map[raft.Actor]time.Duration{}
 	var founding raft.Seed
 	var err error
 	if n.voters != nil {

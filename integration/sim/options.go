@@ -25,9 +25,9 @@ type options struct {
 	skew            float64       // how much faster than true time the fastest clock may run
 	off             time.Duration // how wrong a wall clock may be from the beginning
 	// How often, in a thousand steps.
-	ask, advance, stall, jump, leave                          int
-	power, powerSoon, restart, pause, starve, network, member int
-	fail, short, fill, flip                                   int
+	ask, hunt, advance, stall, jump, leave                            int
+	power, powerSoon, restart, pause, starve, network, depose, member int
+	fail, short, fill, flip                                           int
 	// How often, in a thousand letters.
 	tricks int
 }
@@ -76,11 +76,12 @@ func (o *options) makeCluster(rng *rand.Rand, some func(int) int) {
 	}
 	o.ask, o.advance, o.stall = 20+rng.IntN(100), rng.IntN(20), some(2)
 	o.power, o.powerSoon, o.fail, o.short = some(3), some(3), some(2), some(2)
-	o.fill, o.restart, o.pause, o.network = some(3), some(2), some(3), some(12)
-	o.tricks, o.starve, o.member, o.flip = some(60), some(4), some(8), some(2)
+	o.fill, o.restart, o.pause, o.network = some(3), some(2), some(2), some(6)
+	o.tricks, o.starve, o.member, o.flip = some(60), some(2), some(8), some(2)
 	if rng.IntN(2) == 0 {
 		o.skew = 0.15
 	}
+	o.hunt, o.depose = some(200), some(4)
 	o.reads = rng.IntN(3) > 0
 	if rng.IntN(2) == 0 {
 		o.off = time.Duration(1+rng.IntN(40)) * time.Second

@@ -26,7 +26,7 @@ type plant struct {
 // What checks say.
 const (
 	lost     = "acknowledged|not in the log|known as acknowledged|the log has lost|ends at entry"
-	stale    = "does not see|cannot be put in an order|of the states|lease in term|came back|sees what came after"
+	stale    = "of the states|does not see|cannot be put in an order|lease in term|came back|sees what came after"
 	differs  = "differ|gives another state|in quarantine|applies|went into"
 	answered = "the answer at its place|the calls cannot|acknowledged for another place|an answer that cannot be"
 	lied     = "said not to be applied"

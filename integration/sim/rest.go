@@ -27,10 +27,10 @@ func (w *world) settleAndCompare(n *node) error {
 	if err != nil {
 		return err
 	}
-	d.files.SetFree(-1)
+	d.empty()
 	twin := &node{
 		id: n.id, disk: d, clock: n.clock, options: n.options,
-		voters: n.voters, process: n.process + 1000, network: newNetwork(nil, w.trace), trace: w.trace,
+		voters: n.voters, process: n.process + 1000, network: newNetwork(nil, w.clock.Boot, w.trace), trace: w.trace,
 		logs: &logs{entries: map[slot]content{}}, ledger: newLedger(),
 	}
 	if err := twin.start(); err != nil {
@@ -76,8 +76,8 @@ func (w *world) finish() error {
 	w.mending = true
 	w.network.heal()
 	for _, n := range w.nodes {
-		n.disk.full, n.disk.fail = false, 0
-		n.disk.files.SetFree(-1)
+		n.disk.fail = 0
+		n.disk.empty()
 		if err := n.disk.repair(); err != nil {
 			return err
 		}
@@ -111,7 +111,7 @@ func (w *world) finish() error {
 // readAll reads every key. What is refused, for want of a leader, is asked again.
 func (w *world) readAll() error {
 	for range 20 {
-		c := w.connect()
+		c := w.connect(w.any())
 		s := w.send(c, w.asker.everything(c, w.now, w.clock.Now()))
 		if err := w.rest(); err != nil {
 			return err

@@ -29,8 +29,9 @@ type world struct {
 	history history
 	clients clients
 	waiting []*submission
-	now     int  // steps
-	mending bool // no more faults
+	now     int           // steps
+	mending bool          // no more faults
+	hunting time.Duration // of true time: until then clients hunt
 
 	leaders map[raft.Term]raft.ReplicaID // who has been seen to lead a term
 	logs    logs
@@ -62,8 +63,8 @@ func runWorld(seed uint64, span time.Duration, dir string, t *trace) (*world, er
 	w.history.exact = o.jump == 0 && o.skew == 0 && o.off == 0
 	w.asker = asker{rng: rng, history: &w.history, large: o.large}
 	voters := ids(o.nodes)
-	if w.network = newNetwork(nil, t); o.nodes > 1 {
-		w.network = newNetwork(ids(nodesMax), t)
+	if w.network = newNetwork(nil, w.clock.Boot, t); o.nodes > 1 {
+		w.network = newNetwork(ids(nodesMax), w.clock.Boot, t)
 	}
 	for range voters {
 		w.newNode(voters)
@@ -168,10 +169,12 @@ func (w *world) step() error {
 	if err := w.listen(); err != nil {
 		return err
 	}
-	if leader := w.leader(); w.options.reads && leader != nil {
-		w.options.reads = false
-		leader.group.StartReads(w.drawReads())
+	for _, n := range w.nodes {
+		if n.disk.full && w.options.nodes > 1 && w.clock.Boot() > n.disk.fullUntil {
+			n.disk.empty()
+		}
 	}
+	w.setReads()
 	if gone := w.removed(); gone != nil && w.rng.IntN(300) == 0 {
 		if err := w.retire(gone); err != nil {
 			return err
@@ -192,6 +195,10 @@ func (w *world) wait() {
 // act chooses what happens.
 func (w *world) act() error {
 	o, d := &w.options, w.any().disk
+	if w.clock.Boot() < w.hunting && w.rng.IntN(6) == 0 {
+		w.hunt()
+		return nil
+	}
 	at := w.rng.IntN(1000)
 	chosen := func(weight int) bool {
 		at -= weight
@@ -202,6 +209,8 @@ func (w *world) act() error {
 		if len(w.waiting) < o.clients {
 			w.ask()
 		}
+	case chosen(o.hunt):
+		w.hunt()
 	case chosen(o.advance):
 		w.advance(time.Duration(w.rng.IntN(20_000)) * time.Microsecond)
 	case chosen(o.stall):
@@ -227,9 +236,11 @@ func (w *world) act() error {
 	case chosen(o.restart):
 		return w.restart(w.any())
 	case chosen(o.pause):
-		w.any().asleep = w.now + w.rng.IntN(w.options.steps/4)
+		w.victim().asleep = w.clock.Boot() + w.spell()
 	case chosen(o.starve):
 		w.starve(w.any())
+	case chosen(o.depose):
+		w.depose()
 	case chosen(o.network):
 		w.disturb()
 	case chosen(o.member):
@@ -250,14 +261,14 @@ func (w *world) turn() error {
 	from := w.rng.IntN(len(w.nodes))
 	for i := range w.nodes {
 		n := w.nodes[(from+i)%len(w.nodes)]
-		if n.asleep > w.now && !w.mending {
+		if n.asleep > w.clock.Boot() && !w.mending {
 			continue
 		}
 		actors := n.host.Actors()
 		first := w.rng.IntN(len(actors))
 		for j := range actors {
 			a := actors[(first+j)%len(actors)]
-			if (n.starved[a] <= w.now || w.mending) && a.Turn() {
+			if (n.starved[a] <= w.clock.Boot() || w.mending) && a.Turn() {
 				return nil
 			}
 		}
@@ -276,7 +287,7 @@ func (w *world) deliver(r route) error {
 		w.network.take(r)
 		return nil
 	case w.mending:
-	case to.asleep > w.now:
+	case to.asleep > w.clock.Boot():
 		return nil
 	case w.options.tricks > 0 && w.rng.IntN(1000) < w.options.tricks:
 		w.network.trick(r, w.rng)
@@ -397,8 +408,7 @@ func (w *world) start(n *node) error {
 			return err
 		}
 		if n.disk.full && w.rng.IntN(2) == 0 {
-			n.disk.full = false
-			n.disk.files.SetFree(-1)
+			n.disk.empty()
 		}
 	}
 	if len(w.nodes) > 1 || w.rng.IntN(3) > 0 {
