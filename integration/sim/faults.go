@@ -74,14 +74,18 @@ func (w *world) depose() {
 		return // one after the other
 	}
 	leader, until := w.thinksItLeads(), w.clock.Boot()+time.Duration(1000+w.rng.IntN(5000))*time.Millisecond
-	w.hunting = until + 2*time.Second
+	w.hunting = until + 3*time.Second/2
 	if w.rng.IntN(2) == 0 {
 		leader.asleep = until
 		return
 	}
-	both, out := w.rng.IntN(2) == 0, w.rng.IntN(2) == 0
+	mode := w.rng.IntN(4)
 	w.network.each(leader.replica(), 0, func(r route, l *link) {
-		if both || out == (r.from == leader.replica()) {
+		in := r.to == leader.replica()
+		switch {
+		case mode == 0 && in: // it is sent writes, and passes them on, and hears of no answer
+			l.deafUntil = until
+		case mode == 1, mode == 2 && in, mode == 3 && !in:
 			l.cutUntil = until
 		}
 	})

@@ -120,8 +120,8 @@ func (w *world) setReads() {
 // drawReads returns a way to serve reads. Leases that last longer than an election timeout are what makes new leaders
 // wait.
 func (w *world) drawReads() raft.Reads {
-	lease := time.Duration(10+w.rng.IntN(300<<w.rng.IntN(5))) * time.Millisecond
-	if w.rng.IntN(4) == 0 {
+	lease := time.Duration(10+w.rng.IntN(300<<(4*w.rng.IntN(2)))) * time.Millisecond
+	if w.rng.IntN(6) == 0 {
 		return raft.Reads{Mode: raft.ReadByQuorum, Lease: lease}
 	}
 	return raft.Reads{Mode: raft.ReadByLease, Lease: lease}

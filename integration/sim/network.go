@@ -49,8 +49,8 @@ func (r route) compare(o route) int {
 // link is what is on its way.
 type link struct {
 	letters []letter
-	// Of true time: until then nothing arrives, and until then there is no connection, and senders know.
-	cutUntil, downUntil time.Duration
+	// Of true time: until then nothing arrives; no message of raft does; there is no connection, and senders know.
+	cutUntil, deafUntil, downUntil time.Duration
 }
 
 type letter struct {
@@ -137,7 +137,7 @@ func (n *network) take(r route) (letter, bool) {
 	}
 	l := link.letters[0]
 	link.letters = link.letters[1:]
-	return l, n.now() >= link.cutUntil
+	return l, n.now() >= link.cutUntil && (l.message == nil || n.now() >= link.deafUntil)
 }
 
 // busy returns the links with something on its way.
@@ -177,7 +177,7 @@ func (n *network) disconnect(a, b raft.ReplicaID) {
 // heal mends all links.
 func (n *network) heal() {
 	for _, l := range n.links {
-		l.cutUntil, l.downUntil = 0, 0
+		l.cutUntil, l.deafUntil, l.downUntil = 0, 0, 0
 	}
 }
 

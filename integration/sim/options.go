@@ -81,7 +81,7 @@ func (o *options) makeCluster(rng *rand.Rand, some func(int) int) {
 	if rng.IntN(2) == 0 {
 		o.skew = 0.15
 	}
-	o.hunt, o.depose = some(200), some(4)
+	o.hunt, o.depose = some(200), rng.IntN(12)
 	o.reads = rng.IntN(3) > 0
 	if rng.IntN(2) == 0 {
 		o.off = time.Duration(1+rng.IntN(40)) * time.Second

@@ -17,7 +17,7 @@ import (
 
 var (
 	seedFlag   = flag.Uint64("seed", 0, "run this seed alone")
-	seedsFlag  = flag.Int("seeds", 20, "how many seeds to run")
+	seedsFlag  = flag.Int("seeds", 50, "how many seeds to run")
 	twiceFlag  = flag.Int("twice", 6, "how many seeds to run twice")
 	eventsFlag = flag.String("events", "", "the file that gets all that happens in the run of -seed")
 	spanFlag   = flag.Duration("span", 0, "how much time a seed of several nodes simulates at least")
