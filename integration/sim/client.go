@@ -55,8 +55,8 @@ const (
 	huntersMax = 8
 )
 
-// hunt has somebody write a key through any node, or read it at one that thinks that it leads. What is wrong with leases
-// shows only between a former leader and a new one, and not for long.
+// hunt has somebody write a key through any node, or read it at one that thinks that it leads. What is wrong with
+// leases shows only between a former leader and a new one, and not for long.
 func (w *world) hunt() {
 	if len(w.waiting) >= w.options.clients+huntersMax {
 		return

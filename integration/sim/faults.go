@@ -67,8 +67,8 @@ func (w *world) starve(n *node) {
 	n.starved[actors[w.rng.IntN(len(actors))]] = w.clock.Boot() + w.spell()
 }
 
-// depose keeps a leader from the others for so long that they elect another one, and has clients hunt meanwhile for what
-// the two do not agree on.
+// depose keeps a leader from the others for so long that they elect another one, and has clients hunt meanwhile for
+// what the two do not agree on.
 func (w *world) depose() {
 	if w.clock.Boot() < w.hunting {
 		return // one after the other

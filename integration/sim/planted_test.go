@@ -37,7 +37,7 @@ const (
 
 var (
 	plantFlag      = flag.String("plant", "", "plant the bugs whose names match this alone")
-	plantSeedsFlag = flag.Int("plant-seeds", 40, "how many seeds may be run to find a planted bug")
+	plantSeedsFlag = flag.Int("plant-seeds", 60, "how many seeds may be run to find a planted bug")
 	surveyFlag     = flag.Bool("survey", false, "count the seeds that find a planted bug, instead of stopping at one")
 )
 
@@ -98,7 +98,8 @@ func (p plant) build(t *testing.T, root string) (binary string) {
 		t.Fatal(err)
 	}
 	binary = filepath.Join(dir, "planted.test")
-	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-vet=off", "-overlay", replace, "-o", binary, "./"+p.pkg)
+	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-vet=off", "-overlay", replace,
+		"-o", binary, "./"+p.pkg)
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("it does not compile: %v\n%s", err, out)
