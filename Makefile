@@ -11,7 +11,7 @@ SIMCHUNK := 50
 KILLS    ?= 50
 SOAK     ?= 30m
 
-.PHONY: help build run cluster test unit lint bench bench-cluster etcd sim kill soak fuzz docs proto tools clean
+.PHONY: help build run cluster test unit lint bench bench-cluster etcd sim kill soak faults fuzz docs proto tools clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ soak: tools ## Run three nodes under load and faults, one or two at a time, for 
 	SOAK=$(SOAK) $(GO) test ./integration -count=1 -timeout 0 -run '^TestSoak$$' -v
 
 # An input that reaches new code would be made smaller for a minute, which is more than there is.
+faults: tools ## Run each kind of fault of three nodes under load, those included that take long. Takes root.
+	FAULTS=1 $(GO) test ./integration -count=1 -timeout 60m -run '^TestFleet' -v
+
 fuzz: ## Run every fuzz target for FUZZTIME each.
 	@for package in $$($(GO) list ./...); do \
 		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz'); do \

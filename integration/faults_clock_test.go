@@ -87,6 +87,7 @@ func (f *fleet) shiftWall(c *crowd, place int, ahead time.Duration) {
 // leads, follows and leads again. A deadline is off by no more than the clock that was followed, log time never goes
 // back, and what is not followed is logged by the node whose clock is wrong, and by no other.
 func TestFleetWallClockShifted(t *testing.T) {
+	longProof(t)
 	rng := random(t)
 	f := newWarpedFleet(t, 3, false)
 	for _, n := range f.nodes {
@@ -165,6 +166,7 @@ func (f *fleet) jumpWall(c *crowd, n *node, jumps int, rng *rand.Rand) {
 
 // TestFleetWallClockJumps lets the leader's wall clock jump. Log time does not follow, not for a moment.
 func TestFleetWallClockJumps(t *testing.T) {
+	longProof(t)
 	rng := random(t)
 	f := newWarpedFleet(t, 3, false)
 	f.start()
@@ -177,6 +179,7 @@ func TestFleetWallClockJumps(t *testing.T) {
 // TestFleetShiftedOneDown: with one of three nodes down there is one clock's word against another's. What was known
 // before still counts, so that no restart of a node lets a wrong clock spoil every time to live.
 func TestFleetShiftedOneDown(t *testing.T) {
+	longProof(t)
 	rng := random(t)
 	f := newWarpedFleet(t, 3, false)
 	f.start()
@@ -233,6 +236,7 @@ func (f *fleet) stale(key string) (answered int, overtaken bool) {
 // the others' clocks: by the factor of 1.15 nobody is shown what is old, as leases bear 1.2. With a clock that runs at
 // a tenth of the right rate somebody is, which shows that the test sees it.
 func TestFleetBootClockSlow(t *testing.T) {
+	longProof(t)
 	f := newWarpedFleet(t, 3, true)
 	f.start()
 	for i := range 2 {

@@ -83,6 +83,7 @@ func (f *fleet) fillDisk(c *crowd, place int) {
 // TestFleetLeaderDiskFails lets the leader's disk fail: every write of it is answered with EIO. The node ends at once
 // and says why, and comes back when the disk works again.
 func TestFleetLeaderDiskFails(t *testing.T) {
+	longProof(t)
 	rng := random(t)
 	f := newFleet(t, 3, false, diskFlags...)
 	for _, n := range f.nodes {

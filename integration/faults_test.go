@@ -3,6 +3,8 @@ package integration
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"testing"
 	"time"
 )
 
@@ -280,4 +282,13 @@ func (f *fleet) beyond(index uint64, nodes []*node) bool {
 		}
 	}
 	return true
+}
+
+// longProof is the first line of a test of faults that takes too long for each run of all tests. make faults runs it,
+// and the soak has its fault.
+func longProof(t *testing.T) {
+	t.Helper()
+	if os.Getenv("FAULTS") == "" {
+		t.Skip("part of make faults")
+	}
 }

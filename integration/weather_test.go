@@ -143,6 +143,7 @@ func (m *middleman) spoil(c *crowd, climate string, writes int64) {
 // TestFleetWeather lets what nodes send each other come late and out of pace, get lost until it is sent again, and
 // pass a narrow place, under load.
 func TestFleetWeather(t *testing.T) {
+	longProof(t)
 	rng := random(t)
 	f := newFleet(t, 3, true)
 	m := between(f, rng)
