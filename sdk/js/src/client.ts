@@ -35,8 +35,8 @@ export interface NamespaceInfo {
 }
 
 /**
- * Client makes calls to a store. It connects when it has to, uses one of its endpoints at a time, and goes on at another
- * one when that is gone. Every call returns a promise, which rejects with a PrimatomicError within its time.
+ * Client makes calls to a store. It connects when it has to, uses one of its endpoints at a time, and goes on at
+ * another one when that is gone. Every call returns a promise, which rejects with a PrimatomicError within its time.
  */
 export class Client {
   readonly #caller: Caller;

@@ -35,7 +35,7 @@ const errorInfoMessage = new Message<ErrorInfo>([
   { number: 2, name: "domain", kind: "string", times: "one" },
 ]);
 
-/** detailsIn reads a google.rpc.Status, which a failed call has in its trailers. Without a readable one there are none. */
+/** detailsIn reads a google.rpc.Status, as failed calls have it in their trailers. Of an unreadable one it makes none. */
 export function detailsIn(status: Buffer | undefined): Detail[] {
   if (status === undefined) {
     return [];

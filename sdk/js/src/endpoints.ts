@@ -10,7 +10,7 @@ const STAGGER_MS = 200;
 /** How long to wait after none could be reached, in ms. */
 const ROUND_PAUSE_MS = 100;
 
-/** Endpoints are the nodes of a cluster that a client knows. Any node takes any call, so one of them is used at a time. */
+/** Endpoints are the nodes of a cluster that a client knows. Any node takes any call: one of them is used at a time. */
 export class Endpoints {
   readonly #all: readonly Endpoint[];
   #used = 0;

@@ -219,6 +219,7 @@ export function errorOf(status: ServerStatus): PrimatomicError {
   const details = detailsIn(encoded instanceof Buffer ? encoded : undefined);
   const info = infoIn(details);
   const parts = { details, reason: info?.domain === DOMAIN ? info.reason : "" };
-  const known = classes.get(status.code);
-  return known === undefined ? new PrimatomicError(status.code, status.details, parts) : new known(status.details, parts);
+  const { code, details: message } = status;
+  const Known = classes.get(code);
+  return Known === undefined ? new PrimatomicError(code, message, parts) : new Known(message, parts);
 }

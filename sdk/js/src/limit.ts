@@ -47,8 +47,8 @@ export class Limit {
   }
 
   /**
-   * refusal is the error of a call that ended before it was sent. Where an earlier attempt was refused, or no node could
-   * be reached, that is the better answer than that the time is over.
+   * refusal is the error of a call that ended before it was sent. Where an earlier attempt was refused, or no node
+   * could be reached, that is the better answer than that the time is over.
    */
   refusal(earlier: PrimatomicError | undefined): PrimatomicError {
     if (this.aborted) {

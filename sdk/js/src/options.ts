@@ -13,7 +13,7 @@ export interface ClientOptions {
   jwtToken?: TokenSource | undefined;
   /** The same by its name in the API. */
   jwt_token?: TokenSource | undefined;
-  /** Connect without TLS, for a local node. Everyone on the way can read and change what is sent, the token included. */
+  /** Connect without TLS, for a local node. Who is on the way can read and change all that is sent, the token too. */
   insecure?: boolean | undefined;
   /** TLS other than with the authorities that Node trusts and no certificate of the client. */
   tls?: TLSOptions | undefined;
