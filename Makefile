@@ -10,8 +10,10 @@ SPAN     ?= 60s
 SIMCHUNK := 50
 KILLS    ?= 50
 SOAK     ?= 30m
+NODEOLD  := "18.18".localeCompare(process.version.slice(1), "en", { numeric: true }) > 0
 
-.PHONY: help build run cluster test unit lint bench bench-cluster etcd sim kill soak faults fuzz docs proto tools clean
+.PHONY: help build run cluster test unit lint sdk-js bench bench-cluster etcd sim kill soak faults fuzz docs proto tools \
+	clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +29,7 @@ cluster: build ## Run three nodes on 127.0.0.1, Redis at 6379 to 6381, data in .
 
 test: tools lint ## Everything CI checks: lint, and all tests with everything they run under the race detector.
 	$(GO) test -race -timeout 15m ./...
+	@$(MAKE) --no-print-directory sdk-js
 
 unit: ## The tests without the race detector and without real processes.
 	$(GO) test -short ./...
@@ -36,6 +39,11 @@ lint: ## gofmt, go vet, staticcheck.
 	if [ -n "$$unformatted" ]; then echo "gofmt is needed on:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
+
+sdk-js: build ## Test the client for JavaScript against bin/primatomic. Takes Node 18.18 or newer, and npm.
+	@{ command -v npm && node -e 'process.exit($(NODEOLD) ? 1 : 0)'; } >/dev/null 2>&1 || \
+		{ echo "skipped: sdk/js, for want of Node 18.18 or newer with npm"; [ -z "$$CI" ]; exit; }; \
+	cd sdk/js && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --ignore-scripts; } && npm test
 
 bench: tools build ## Measure this store beside redis-server on this machine.
 	$(GO) run ./bench
@@ -72,12 +80,16 @@ docs: ## Write docs/COMMANDS.md and docs/CONFIGURATION.md from the tables in the
 proto: ## Generate the Go code of the gRPC API.
 	./proto/generate.sh
 
-tools: ## Install what the tests and benchmarks run beside us: redis-cli and redis-server, and what cuts links.
+tools: ## Install what the tests and benchmarks run beside us: redis-cli and redis-server, what cuts links, and Node.
 	@command -v redis-server >/dev/null && command -v redis-cli >/dev/null && \
 		command -v ip >/dev/null && command -v iptables >/dev/null || { \
 		echo "installing redis-server, redis-cli, ip and iptables"; \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
 			redis-server redis-tools iproute2 iptables; }
+	@command -v node >/dev/null && command -v npm >/dev/null || { \
+		echo "installing nodejs and npm"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq nodejs npm || \
+		echo "nodejs and npm are not to be had here: going on without them"; }
 
 etcd: ## Install etcd-server, which bench-cluster measures beside us. It does without if there is none.
 	@command -v etcd >/dev/null || { \
@@ -86,4 +98,4 @@ etcd: ## Install etcd-server, which bench-cluster measures beside us. It does wi
 		echo "etcd-server is not to be had here: going on without it"; }
 
 clean: ## Remove what was built.
-	rm -rf bin
+	rm -rf bin sdk/js/dist
