@@ -145,22 +145,22 @@ func clientList(_ context.Context, s *Session, c *Call, r *Reply) {
 			return
 		}
 	}
-	var ids map[uint64]bool
+	var ids map[int64]bool
 	if at := c.Options.At("ID"); at > 0 {
-		ids = make(map[uint64]bool, len(c.Args)-at)
+		ids = make(map[int64]bool, len(c.Args)-at)
 		for _, arg := range c.Args[at:] {
 			id, ok := parseInt(arg)
-			if !ok || id < 1 {
+			if !ok {
 				r.Error(&Error{Invalid, "Invalid client ID"})
 				return
 			}
-			ids[uint64(id)] = true
+			ids[id] = true
 		}
 	}
 	var lines []byte
 	now := s.Host.Now()
 	for _, other := range s.visible() {
-		if normal && (ids == nil || ids[other.ID]) {
+		if normal && (ids == nil || ids[int64(other.ID)]) {
 			lines = other.appendLine(lines, now)
 		}
 	}
