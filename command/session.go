@@ -37,7 +37,8 @@ type Session struct {
 	// Closing is set by QUIT: the connection ends after this answer.
 	Closing bool
 
-	executing bool // a transaction's calls of class Conn are being carried out
+	executing bool      // a transaction's calls of class Conn are being carried out
+	before    *standing // what they found, if they changed it and SettleExec was not called yet
 
 	mu      sync.Mutex
 	shown   Shown         // guarded by mu

@@ -197,10 +197,9 @@ var execReads = &Spec{Name: "exec", Read: execRead, Family: Transactions, Flags:
 
 // TakeExec turns the session's transaction into the EXEC call c: it fills Sub, Watched and Answers,
 // and the namespace that the transaction starts from. Queued calls of class Conn are carried out here, so
-// that a SELECT among them holds for the calls behind it; if a watched key then lets the rest do nothing,
-// the executor takes the session back to its namespace. If nothing is left but reads of one namespace, c
-// becomes a call of class Read. An error is the answer to EXEC. In either case the session's transaction is
-// over, if there was one.
+// that a SELECT among them holds for the calls behind it; whether what they changed of the session stays, the
+// executor says with SettleExec. If nothing is left but reads of one namespace, c becomes a call of class Read. An
+// error is the answer to EXEC. In either case the session's transaction is over, if there was one.
 func (s *Session) TakeExec(ctx context.Context, c *Call) *Error {
 	m := s.Multi
 	if !m.Active {
@@ -215,9 +214,9 @@ func (s *Session) TakeExec(ctx context.Context, c *Call) *Error {
 		c.Sub = []Call{}
 	}
 	c.Answers = make([][]byte, len(c.Sub))
+	before, held := s.standing(), 0
 	s.executing = true
 	defer func() { s.executing = false }()
-	held := 0
 	for i := range c.Sub {
 		sub, answer := &c.Sub[i], NewReply(s.Proto, nil)
 		switch err := s.admitQueued(sub); {
@@ -232,6 +231,9 @@ func (s *Session) TakeExec(ctx context.Context, c *Call) *Error {
 		}
 		*sub, c.Answers[i] = Call{}, answer.Bytes()
 		held += answer.Len()
+	}
+	if before != s.standing() {
+		s.before = &before
 	}
 	c.settleNamespace()
 	if c.Class() == Read {

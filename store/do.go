@@ -36,7 +36,7 @@ func (s *Store) do(
 	defer p.end()
 	for n := 0; ; {
 		c := &calls[n]
-		from, selected := out.Mark(), session.Namespace
+		from := out.Mark()
 		switch s.gate(ctx, session, c, out, nil) {
 		case read:
 			if session.Stale {
@@ -44,15 +44,15 @@ func (s *Store) do(
 			} else {
 				s.answer(&p, c, out)
 			}
-			settleSelect(session, c, selected, out.Bytes()[from:])
+			settleExec(session, out.Bytes()[from:])
 		case write:
 			r, following := s.newRun(out), calls[n+1:]
 			r.add(op{call: c})
-			if session.Namespace != selected { // the EXEC of a SELECT: whether it holds is not known yet
+			if session.Tentative() {
 				following = nil
 			}
 			n += s.carry(&p, session, r, following)
-			settleSelect(session, c, selected, out.Bytes()[from:])
+			settleExec(session, out.Bytes()[from:])
 			return n
 		}
 		n++
@@ -62,13 +62,10 @@ func (s *Store) do(
 	}
 }
 
-// settleSelect takes the session back to the namespace it had selected before an EXEC, if the answer says that
-// the transaction was not carried out: a SELECT in it must not hold either, or what follows would be written
-// where nobody meant it to be.
-func settleSelect(session *command.Session, c *command.Call, selected command.Selected, answer []byte) {
-	carriedOut := len(answer) > 1 && answer[0] == '*' && answer[1] != '-'
-	if c.Sub != nil && session.Namespace != selected && !carriedOut {
-		session.Choose(selected)
+// settleExec lets what an EXEC has changed of its session hold if the answer says that it was carried out.
+func settleExec(session *command.Session, answer []byte) {
+	if session.Tentative() {
+		session.SettleExec(len(answer) > 1 && answer[0] == '*' && answer[1] != '-')
 	}
 }
 

@@ -178,6 +178,34 @@ func TestSelectOfAnAbortedTransactionDoesNotHold(t *testing.T) {
 	})
 }
 
+// TestAbortedTransactionLeavesTheConnectionAsItWas: what a transaction says of its connection holds if it is carried
+// out, for lines of the same submission too.
+func TestAbortedTransactionLeavesTheConnectionAsItWas(t *testing.T) {
+	settled(t, func(t *testing.T, n *node) {
+		s, other := n.session(), n.session()
+		s.do("SET a 1", "CLIENT SETNAME before", "WATCH a")
+		other.do("SET a 2")
+		expect(t, s.do("MULTI", "CLIENT SETNAME inside", "CLIENT NO-EVICT ON", "EXEC", "CLIENT GETNAME"),
+			"+OK +QUEUED +QUEUED *-1 $6 before ")
+		expect(t, s.do("MULTI", "CLIENT SETNAME inside", "SET a 3", "EXEC", "CLIENT GETNAME"),
+			"+OK +QUEUED +QUEUED *2 +OK +OK $6 inside ")
+	})
+}
+
+// TestRefusedTransactionLeavesTheConnectionAsItWas is about one that was queued when there was room on the disk.
+func TestRefusedTransactionLeavesTheConnectionAsItWas(t *testing.T) {
+	settled(t, func(t *testing.T, n *node) {
+		s := n.session()
+		s.do("MULTI", "SELECT 1", "CLIENT SETNAME inside", "SET a 1")
+		n.store.SetDiskFull(true)
+		if answer := s.do("EXEC"); !strings.HasPrefix(answer, "-DISKFULL") {
+			t.Fatalf("EXEC is answered with %s", answer)
+		}
+		n.store.SetDiskFull(false)
+		expect(t, s.do("CLIENT GETNAME", "SET b 1", "SELECT 1", "GET b"), "$-1 +OK +OK $-1 ")
+	})
+}
+
 // TestExecOfReadsIsAnsweredOnce: an EXEC that no longer fits into what is sent at once has taken its
 // transaction, so it cannot be left for the next call of Do.
 func TestExecOfReadsIsAnsweredOnce(t *testing.T) {

@@ -66,6 +66,7 @@ func (s *Store) route(
 			return done
 		}
 		if s.diskFull.Load() && grows(c) { // it may have been queued when there was room
+			session.SettleExec(false)
 			out.Error(command.ErrDiskFull)
 			return done
 		}
