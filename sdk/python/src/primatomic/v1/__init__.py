@@ -1,0 +1,1 @@
+"""Messages of the API, generated from proto/primatomic/v1/keyvalue.proto."""

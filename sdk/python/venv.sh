@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Makes the environment that the SDK is generated, checked, tested and built in: build/venv, with requirements.txt.
+# Without a python3 that can, it ends with status 3.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || exit 3
+cmp -s requirements.txt build/venv/made-of && exit
+rm -rf build/venv
+python3 -m venv build/venv
+build/venv/bin/pip install --quiet --no-deps --requirement requirements.txt
+cp requirements.txt build/venv/made-of
