@@ -29,7 +29,6 @@ cluster: build ## Run three nodes on 127.0.0.1, Redis at 6379 to 6381, data in .
 
 test: tools lint ## Everything CI checks: lint, and all tests with everything they run under the race detector.
 	$(GO) test -race -timeout 15m ./...
-	@$(MAKE) --no-print-directory sdk-js
 
 unit: ## The tests without the race detector and without real processes.
 	$(GO) test -short ./...
@@ -80,16 +79,12 @@ docs: ## Write docs/COMMANDS.md and docs/CONFIGURATION.md from the tables in the
 proto: ## Generate the Go code of the gRPC API.
 	./proto/generate.sh
 
-tools: ## Install what the tests and benchmarks run beside us: redis-cli and redis-server, what cuts links, and Node.
+tools: ## Install what the tests and benchmarks run beside us: redis-cli and redis-server, and what cuts links.
 	@command -v redis-server >/dev/null && command -v redis-cli >/dev/null && \
 		command -v ip >/dev/null && command -v iptables >/dev/null || { \
 		echo "installing redis-server, redis-cli, ip and iptables"; \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
 			redis-server redis-tools iproute2 iptables; }
-	@command -v node >/dev/null && command -v npm >/dev/null || { \
-		echo "installing nodejs and npm"; \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq nodejs npm || \
-		echo "nodejs and npm are not to be had here: going on without them"; }
 
 etcd: ## Install etcd-server, which bench-cluster measures beside us. It does without if there is none.
 	@command -v etcd >/dev/null || { \
