@@ -12,8 +12,8 @@ KILLS    ?= 50
 SOAK     ?= 30m
 NODEOLD  := "18.18".localeCompare(process.version.slice(1), "en", { numeric: true }) > 0
 
-.PHONY: help build run cluster test unit lint sdk-js bench bench-cluster etcd sim kill soak faults fuzz docs proto tools \
-	clean
+.PHONY: help build run cluster test unit lint sdk-js sdk-python bench bench-cluster etcd sim kill soak faults fuzz docs \
+	proto tools clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ sdk-js: build ## Test the client for JavaScript against bin/primatomic. Takes No
 	@{ command -v npm && node -e 'process.exit($(NODEOLD) ? 1 : 0)'; } >/dev/null 2>&1 || \
 		{ echo "skipped: sdk/js, for want of Node 18.18 or newer with npm"; [ -z "$$CI" ]; exit; }; \
 	cd sdk/js && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --ignore-scripts; } && npm test
+
+sdk-python: build ## Check, build and test the client for Python against bin/primatomic. Takes Python 3.10 or newer.
+	./sdk/python/check.sh
 
 bench: tools build ## Measure this store beside redis-server on this machine.
 	$(GO) run ./bench
@@ -76,8 +79,9 @@ fuzz: ## Run every fuzz target for FUZZTIME each.
 docs: ## Write docs/COMMANDS.md and docs/CONFIGURATION.md from the tables in the code.
 	$(GO) test ./command ./cmd/primatomic -run '^TestReference$$' -update
 
-proto: ## Generate the Go code of the gRPC API.
+proto: ## Generate the code of the gRPC API, in Go and Python.
 	./proto/generate.sh
+	./sdk/python/venv.sh && ./sdk/python/generate.sh
 
 tools: ## Install what the tests and benchmarks run beside us: redis-cli and redis-server, and what cuts links.
 	@command -v redis-server >/dev/null && command -v redis-cli >/dev/null && \
@@ -93,4 +97,4 @@ etcd: ## Install etcd-server, which bench-cluster measures beside us. It does wi
 		echo "etcd-server is not to be had here: going on without it"; }
 
 clean: ## Remove what was built.
-	rm -rf bin sdk/js/dist
+	rm -rf bin sdk/js/dist sdk/python/build

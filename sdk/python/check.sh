@@ -6,10 +6,10 @@ cd "$(dirname "$0")"
 status=0
 ./venv.sh || status=$?
 if [ "$status" = 3 ] && [ -z "${CI:-}" ]; then
-  echo "SKIPPED: the Python SDK needs python3 (3.10 or newer) with venv; make tools installs it"
+  echo "skipped: sdk/python, for want of python3 (3.10 or newer) with venv"
   exit
 elif [ "$status" = 3 ]; then
-  echo "the Python SDK needs python3 (3.10 or newer) with venv" >&2
+  echo "sdk/python needs python3 (3.10 or newer) with venv" >&2
   exit 1
 elif [ "$status" != 0 ]; then
   exit "$status"

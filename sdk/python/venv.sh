@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || exit 3
-cmp -s requirements.txt build/venv/made-of && exit
+cmp -s requirements.txt build/venv/made-of && build/venv/bin/python -c '' 2>/dev/null && exit
 rm -rf build/venv
 python3 -m venv build/venv
 build/venv/bin/pip install --quiet --no-deps --requirement requirements.txt

@@ -44,10 +44,19 @@ def space() -> str:
     return f"space-{next(_spaces)}"
 
 
-@pytest.fixture
-def fleet(tmp_path: Path) -> Iterator[list[rig.Node]]:
-    """Three nodes that are one cluster."""
-    nodes = rig.fleet(tmp_path)
+@pytest.fixture(scope="session")
+def founded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[rig.Node]]:
+    """Three nodes that are one cluster, for all tests."""
+    nodes = rig.fleet(tmp_path_factory.mktemp("fleet"))
     yield nodes
     for node in nodes:
         node.end()
+
+
+@pytest.fixture
+def fleet(founded: list[rig.Node]) -> list[rig.Node]:
+    """Three nodes that are one cluster, all of them up."""
+    for node in founded:
+        node.revive()
+    rig.leader(founded)
+    return founded

@@ -133,6 +133,14 @@ class Node:
         self._process.terminate()
         assert self._process.wait(timeout=START_TIMEOUT) == 0
 
+    def revive(self) -> None:
+        """Let the node run that was stopped, killed or paused."""
+        assert self._process is not None
+        if self._process.poll() is None:
+            self.signal(signal.SIGCONT)
+        else:
+            self.start()
+
     def end(self) -> None:
         """Kill the process if it still runs, and judge its log."""
         self.kill()

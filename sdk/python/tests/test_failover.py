@@ -77,74 +77,74 @@ async def crowd(client: Any, space: str, event: Callable[[], None]) -> list[Writ
     return writers
 
 
-async def test_the_leader_is_killed(kind: Kind, fleet: list[Node]) -> None:
+async def test_the_leader_is_killed(kind: Kind, fleet: list[Node], space: str) -> None:
     """The client is connected to the leader, whose process dies: at most what was under way has an unknown outcome."""
     led = rig.leader(fleet)
     endpoints = [led.address, *(node.address for node in fleet if node is not led)]
     async with Opened(kind, endpoints, insecure=True, timeout=30) as client:
-        await of(client.create_namespace("space"))
-        writers = await crowd(client, "space", led.kill)
+        await of(client.create_namespace(space))
+        writers = await crowd(client, space, led.kill)
         assert sum(len(writer.unknown) for writer in writers) <= len(writers)
-        await check(client, "space", writers)
+        await check(client, space, writers)
 
 
-async def test_another_leader_is_killed(kind: Kind, fleet: list[Node]) -> None:
+async def test_another_leader_is_killed(kind: Kind, fleet: list[Node], space: str) -> None:
     """The client is connected to a node that follows: it stays there."""
     led = rig.leader(fleet)
     endpoints = [node.address for node in fleet if node is not led]
     async with Opened(kind, endpoints, insecure=True, timeout=30) as client:
-        await of(client.create_namespace("space"))
-        writers = await crowd(client, "space", led.kill)
-        await check(client, "space", writers)
+        await of(client.create_namespace(space))
+        writers = await crowd(client, space, led.kill)
+        await check(client, space, writers)
 
 
-async def test_nodes_are_restarted_in_turn(kind: Kind, fleet: list[Node]) -> None:
+async def test_nodes_are_restarted_in_turn(kind: Kind, fleet: list[Node], space: str) -> None:
     """Each node is stopped in good order and comes back, while the client writes now and then: no error at all."""
     async with Opened(kind, [node.address for node in fleet], insecure=True, timeout=30) as client:
-        await of(client.create_namespace("space"))
+        await of(client.create_namespace(space))
         for number, node in enumerate(fleet):
-            await of(client.put_key("space", f"before-{number}", b""))
+            await of(client.put_key(space, f"before-{number}", b""))
             await asyncio.to_thread(node.stop)
-            await of(client.put_key("space", f"without-{number}", b""))
-            assert await of(client.get_key("space", f"before-{number}")) == b""
+            await of(client.put_key(space, f"without-{number}", b""))
+            assert await of(client.get_key(space, f"before-{number}")) == b""
             await asyncio.to_thread(node.start)
-        info = await of(client.get_namespace("space"))
+        info = await of(client.get_namespace(space))
         assert info.keys == info.revision == 6
 
 
-async def test_a_node_is_silent(kind: Kind, fleet: list[Node]) -> None:
+async def test_a_node_is_silent(kind: Kind, fleet: list[Node], space: str) -> None:
     """A node stops answering without a word: one write runs into its deadline, the next ones go elsewhere."""
     led = rig.leader(fleet)
     silent = next(node for node in fleet if node is not led)
     endpoints = [silent.address, *(node.address for node in fleet if node is not silent)]
     async with Opened(kind, endpoints, insecure=True, timeout=30) as client:
-        await of(client.create_namespace("space"))
+        await of(client.create_namespace(space))
         silent.signal(signal.SIGSTOP)
         with pytest.raises(primatomic.DeadlineExceeded) as caught:
-            await of(client.put_key("space", "a", b"", timeout=0.5))
+            await of(client.put_key(space, "a", b"", timeout=0.5))
         assert caught.value.outcome_unknown
         for key in ("b", "c"):
-            await of(client.put_key("space", key, b""))
-        assert [key for key in await of(client.list_keys("space")) if key != "a"] == ["b", "c"]
+            await of(client.put_key(space, key, b""))
+        assert [key for key in await of(client.list_keys(space)) if key != "a"] == ["b", "c"]
 
 
-async def test_no_majority(kind: Kind, fleet: list[Node]) -> None:
+async def test_no_majority(kind: Kind, fleet: list[Node], space: str) -> None:
     """One node of three is left. What needs no majority is answered, everything else raises in time."""
     left = rig.leader(fleet)
     async with Opened(kind, [node.address for node in fleet], insecure=True) as client:
-        await of(client.create_namespace("space"))
-        await of(client.put_key("space", "k", b"v"))
+        await of(client.create_namespace(space))
+        await of(client.put_key(space, "k", b"v"))
         for node in fleet:
             if node is not left:
                 node.kill()
         calls: list[Callable[[], Any]] = [
-            lambda: client.put_key("space", "k", b"w", timeout=1),
-            lambda: client.get_key("space", "k", timeout=1),  # the lease of the leader is over by now
+            lambda: client.put_key(space, "k", b"w", timeout=1),
+            lambda: client.get_key(space, "k", timeout=1),  # the lease of the leader is over by now
         ]
         for call in calls:
             with pytest.raises((primatomic.Unavailable, primatomic.DeadlineExceeded)):
                 await of(call())
-        assert await of(client.get_key("space", "k", stale=True)) == b"v"
+        assert await of(client.get_key(space, "k", stale=True)) == b"v"
 
 
 async def test_the_first_endpoint_is_down(kind: Kind, node: Node, space: str) -> None:
@@ -155,18 +155,18 @@ async def test_the_first_endpoint_is_down(kind: Kind, node: Node, space: str) ->
         assert await of(client.get_key(space, "k")) == b"v"
 
 
-async def test_a_node_comes_back(kind: Kind, tmp_path: Path) -> None:
+async def test_a_node_comes_back(kind: Kind, tmp_path: Path, space: str) -> None:
     """A call waits for the only node while that is away, within its deadline."""
     node = Node(tmp_path).start()
     async with Opened(kind, node.address, insecure=True, timeout=PATIENCE) as client:
-        await of(client.create_namespace("space"))
+        await of(client.create_namespace(space))
         node.kill()
-        call = aside(client.put_key, "space", "k", b"v")
+        call = aside(client.put_key, space, "k", b"v")
         node.start()
         try:
             await call
         except primatomic.Unavailable as error:
             assert error.outcome_unknown  # it had been sent when the connection broke
-        await of(client.put_key("space", "k", b"v"))
-        assert await of(client.get_key("space", "k")) == b"v"
+        await of(client.put_key(space, "k", b"v"))
+        assert await of(client.get_key(space, "k")) == b"v"
     node.end()

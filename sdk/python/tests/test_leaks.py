@@ -27,26 +27,28 @@ def sockets() -> set[str]:
     return found
 
 
+async def work(kind: Kind, node: Node, space: str, silent: str) -> None:
+    """Use clients that meet with success, and such that meet with every kind of failure."""
+    async with Opened(kind, node.address, insecure=True) as client:
+        await of(client.create_namespace(space))
+        with pytest.raises(primatomic.NotFound):
+            await of(client.get_key(space, "k"))
+    down = f"{rig.loopback()}:7379"
+    for endpoint, options in ((down, {"insecure": True}), (silent, {"insecure": True}), (node.address, {})):
+        async with Opened(kind, endpoint, timeout=0.1, **options) as client:
+            with pytest.raises(primatomic.Error):
+                await of(client.put_key(space, "k", b"v"))
+
+
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts sockets in /proc")
-async def test_nothing_is_left(kind: Kind, node: Node, space: str) -> None:
-    """Clients that have worked, and such that have met with every kind of failure, leave no thread and no socket."""
-    with socket.create_server((rig.loopback(), 0)) as silent:
-        address = "{}:{}".format(*silent.getsockname())
-        down = f"{rig.loopback()}:7379"
-
-        async def work() -> None:
-            async with Opened(kind, node.address, insecure=True) as client:
-                await of(client.create_namespace(space))
-                with pytest.raises(primatomic.NotFound):
-                    await of(client.get_key(space, "k"))
-            for endpoint, options in ((down, {"insecure": True}), (address, {"insecure": True}), (node.address, {})):
-                async with Opened(kind, endpoint, timeout=0.1, **options) as client:
-                    with pytest.raises(primatomic.Error):
-                        await of(client.put_key(space, "k", b"v"))
-
-        await work()  # gRPC keeps some threads of its own, once
-        threads, before = threading.active_count(), sockets()
-        for _ in range(5):
-            await work()
+async def test_nothing_is_left(node: Node, space: str) -> None:
+    kinds: list[Kind] = [primatomic.Client, primatomic.AsyncClient]
+    with socket.create_server((rig.loopback(), 0)) as listener:
+        silent = "{}:{}".format(*listener.getsockname())
+        for kind in kinds:
+            await work(kind, node, space, node.redis)  # gRPC keeps some threads and sockets of its own, once
+        threads, before = threading.active_count(), len(sockets())
+        for kind in kinds * 3:
+            await work(kind, node, space, silent)
         eventually("all threads have ended", lambda: threading.active_count() <= threads, within=30)
-        eventually("all sockets are closed", lambda: len(sockets()) <= len(before), within=30)
+        eventually("all sockets are closed", lambda: len(sockets()) <= before, within=30)

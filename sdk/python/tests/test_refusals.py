@@ -18,7 +18,7 @@ import primatomic
 import rig
 from rig import Kind, Node, Opened, of
 
-TIMEOUT = 0.5
+TIMEOUT = 0.25
 # How much later than its deadline an error may come, on a machine with other work to do.
 GRACE = 5.0
 

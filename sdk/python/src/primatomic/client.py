@@ -248,12 +248,12 @@ class Client:
         """
         with self._lock:
             self._closed.set()
-            try:
-                self._lock.wait_for(lambda: self._running == 0)
-            finally:
-                links, self._links = list(self._links.values()), {}
-                for link in links:
-                    link.close()
+            self._lock.wait_for(lambda: self._running == 0)
+            links, self._links = list(self._links.values()), {}
+        for link in links:
+            link.leave()
+        for link in links:
+            link.close()
 
     def __enter__(self) -> Client:
         return self
@@ -365,8 +365,11 @@ class _Link:
             self.ready = False
         return failure
 
-    def close(self) -> None:
+    def leave(self) -> None:
+        """Prepare to close. gRPC needs up to 0.2 s for that, which connections may spend together."""
         self._channel.unsubscribe(self._changed)
+
+    def close(self) -> None:
         self._channel.close()
 
 
